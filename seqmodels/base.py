@@ -1,0 +1,333 @@
+"""What every model is: a belief about the next observation, updated by each one seen."""
+
+from dataclasses import replace
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from .arrays import map_arrays
+from .emissions.base import Emission
+from .emissions.default import default_emission
+from .predictive import Predictive
+from .sequences import Sequences
+
+__all__ = ["SequenceModel"]
+
+N_PATHS = 1000  # sampled paths behind a forecast that has no closed form
+
+
+class SequenceModel(BaseEstimator):
+    """Contract and common methods of all generative models.
+
+    A model defines :meth:`start`, :meth:`predictive` and :meth:`update`, and how to fit. All else follows from
+    these three; models override what they can do faster, and the tests hold the two against each other. A
+    belief is an array whose leading axis runs over sequences.
+    """
+
+    # ---------------------------------------------------------------- what a model defines
+
+    def start(self, n):
+        """The belief about n sequences before anything is seen: an array (n, ...)."""
+        raise TypeError(f"{type(self).__name__} does not define start")
+
+    def predictive(self, belief):
+        """The `Predictive` of the next observations, given the belief (n, ...)."""
+        raise TypeError(f"{type(self).__name__} does not define predictive")
+
+    def update(self, belief, values):
+        """The belief (n, ...) after seeing values (n, D); missing ones count as not seen."""
+        raise TypeError(f"{type(self).__name__} does not define update")
+
+    def _fit(self, sequences, validation, weights):
+        """Estimate everything from checked data; `weights` is (N,) or None."""
+        raise TypeError(f"{type(self).__name__} does not define _fit")
+
+    # ---------------------------------------------------------------- fitting
+
+    def fit(self, X, y=None, *, validation=None, lengths=None, sample_weight=None):
+        """Estimate the model from sequences.
+
+        Parameters
+        ----------
+        X : list of N arrays (T,) or (T, D), list of strings, Sequences
+            See :meth:`Sequences.wrap`.
+        y : ignored
+        validation : like X, optional
+            Held-out sequences that choose among the iterates (epochs) of training.
+        lengths : list of int, optional
+            Lengths of the sequences in X, where X is one array.
+        sample_weight : array (N,), optional
+            How often each sequence counts.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the argument, the sequence and the position. The model is then as it was before.
+        """
+        before = dict(self.__dict__)
+        try:
+            sequences = self._learn_data(Sequences.wrap(X, lengths))
+            validation = None if validation is None else self._known(validation, name="validation")
+            weights = None if sample_weight is None else _checked_weights(sample_weight, len(sequences))
+            self._fit(sequences, validation, weights)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        return self
+
+    def _learn_data(self, sequences, name="X"):
+        """Note what kind of data this is, and return it as the family wants it."""
+        if sequences.given is not None:
+            raise ValueError(f"{name} has observations that are merely given; such sequences can be scored only")
+        if self.emission is not None and not isinstance(self.emission, Emission):
+            raise TypeError(f"emission is {self.emission!r}; an emission such as Gaussian(), or None, is accepted")
+        self.family_ = default_emission(sequences, name) if self.emission is None else self.emission
+        sequences = sequences.encoded(name=name) if self.family_.symbolic else sequences.numeric(name)
+        self.family_.check(sequences, name)
+        if sequences.missing.all():
+            raise ValueError(f"every observation of {name} is missing")
+        self.n_features_in_ = sequences.n_features
+        self._template = replace(sequences[np.array([], dtype=int)])
+        return sequences
+
+    def _known(self, X, lengths=None, name="X"):
+        """Data after fit: checked against what fit saw, symbols in the model's codes."""
+        check_is_fitted(self, "family_")
+        sequences = Sequences.wrap(X, lengths, name=name)
+        if sequences.n_features != self.n_features_in_:
+            raise ValueError(f"{name} has {sequences.n_features} columns; the model was fitted to {self.n_features_in_}")
+        if self.family_.symbolic:
+            sequences = sequences.encoded(self._template.alphabet, getattr(self.family_, "unknown", "keep"), name)
+        else:
+            sequences = sequences.numeric(name)
+        self.family_.check(sequences, name)
+        return sequences
+
+    def _report(self, record):
+        """Add a record to the history, tell those who want to know, and return whether one of them says stop."""
+        self.history_.append(record)
+        if self.verbose:
+            print("  ".join(f"{key} {value:.6g}" for key, value in record.items() if value is not None))
+        return any([callback(self, record) is True for callback in self.callbacks or ()])
+
+    @property
+    def alphabet_(self):
+        """The symbols, in the order of their codes; None for numbers."""
+        check_is_fitted(self, "family_")
+        return self._template.alphabet
+
+    # ---------------------------------------------------------------- likelihood
+
+    def log_likelihoods(self, X, lengths=None):
+        """The terms log p(x_t given x_<t), in nats.
+
+        Returns
+        -------
+        list of N arrays (T,)
+            0 where an observation is missing.
+        """
+        sequences = self._known(X, lengths)
+        return sequences.split(self._terms(sequences))
+
+    def log_likelihood(self, X, lengths=None):
+        """Log-likelihood (N,) of each sequence, in nats."""
+        sequences = self._known(X, lengths)
+        return sequences.per_sequence(np.where(sequences.scored, self._terms(sequences), 0.0))
+
+    def score(self, X, y=None, lengths=None):
+        """Mean log-likelihood in nats per observed time step; higher is better."""
+        sequences = self._known(X, lengths)
+        return mean_term(self._terms(sequences), sequences)
+
+    def aic(self, X, lengths=None):
+        """Akaike's information criterion, ``2 p - 2 log L``; lower is better."""
+        return 2 * self.n_parameters_ - 2 * float(self.log_likelihood(X, lengths).sum())
+
+    def bic(self, X, lengths=None):
+        """Bayesian information criterion, ``p log M - 2 log L`` over M observed time steps; lower is better."""
+        sequences = self._known(X, lengths)
+        penalty = self.n_parameters_ * np.log(sequences.scored.sum())
+        return float(penalty - 2 * self.log_likelihood(sequences).sum())
+
+    def _terms(self, sequences):
+        """Terms (M,) by the generic recursion, all sequences side by side."""
+        terms = np.empty(sequences.n_observations)
+        for rows, belief, values in self._walk(sequences):
+            terms[rows] = self.predictive(belief).log_density_of(values)
+        return terms
+
+    def _walk(self, sequences):
+        """For each step t: the rows of the observations, the belief before them, and their values."""
+        order = sequences.longest_first()
+        lengths, starts = sequences.lengths[order], sequences.offsets[order]
+        belief = self.start(len(order))
+        for t in range(lengths[0]):
+            n = int((lengths > t).sum())
+            belief, rows = belief[:n], starts[:n] + t
+            values = sequences.values[rows]
+            yield rows, belief, values
+            belief = self.update(belief, values)
+
+    def _beliefs_after(self, sequences):
+        """The belief after all of each sequence, in the order of the sequences."""
+        order = sequences.longest_first()
+        lengths = sequences.lengths[order]
+        finished = []
+        for t, (_, belief, values) in enumerate(self._walk(sequences)):
+            finished.append(self.update(belief, values)[(lengths[: len(belief)] == t + 1)])
+        return np.concatenate(finished[::-1])[np.argsort(order)]
+
+    # ---------------------------------------------------------------- prediction
+
+    def predict_next(self, X, lengths=None):
+        """The `Predictive` over the N next observations, given each whole sequence."""
+        return self.predictive(self._beliefs_after(self._known(X, lengths)))
+
+    def predict(self, X, n_steps=1, beam_width=None, lengths=None):
+        """Point forecasts of the next observations: the mean, or the most probable value for symbols.
+
+        Parameters
+        ----------
+        X : like the data that the model was fitted to
+        n_steps : int
+            How far to look ahead. Step h is forecast from the distribution h steps ahead, which a network
+            samples (seeded by `random_state`) and an HMM knows exactly.
+        beam_width : int, optional
+            For symbols: instead of the most probable symbol at each step, the most probable continuation as a
+            whole, as found by beam search of this width.
+
+        Returns
+        -------
+        list of N arrays (n_steps,) or (n_steps, D)
+        """
+        sequences = self._known(X, lengths)
+        if not n_steps >= 1:
+            raise ValueError(f"n_steps is {n_steps!r}; integers from 1 are accepted")
+        beliefs = self._beliefs_after(sequences)
+        if beam_width is not None:
+            return [self._template.outside(self._beam(beliefs[n : n + 1], n_steps, beam_width)) for n in range(len(beliefs))]
+        generator = np.random.default_rng(getattr(self, "random_state", None))
+        return [
+            self._template.outside(self._point_forecast(beliefs[n : n + 1], n_steps, generator))
+            for n in range(len(beliefs))
+        ]
+
+    def _point_forecast(self, belief, n_steps, generator):
+        """Point forecasts (n_steps, D) from one belief (1, ...)."""
+        points = [_point(self.predictive(belief))]
+        paths = np.repeat(belief, N_PATHS, axis=0)
+        for _ in range(n_steps - 1):
+            paths = self.update(paths, self.predictive(paths).sample_values(generator))
+            points.append(_point(_pooled(self.predictive(paths))))
+        return np.concatenate(points)
+
+    def _beam(self, belief, n_steps, width):
+        """Codes (n_steps, 1) of the most probable continuation that a beam of this width finds."""
+        if not width >= 1:
+            raise ValueError(f"beam_width is {width!r}; integers from 1 are accepted")
+        scores, paths = np.zeros(1), np.empty((1, 0), dtype=int)
+        for _ in range(n_steps):
+            with np.errstate(divide="ignore"):
+                joint = scores[:, None] + np.log(self.predictive(belief).probabilities())  # (beams, V)
+            best = np.argsort(-joint, axis=None, kind="stable")[:width]
+            beam, code = np.unravel_index(best, joint.shape)
+            scores, paths = joint[beam, code], np.column_stack([paths[beam], code])
+            belief = self.update(belief[beam], code[:, None])
+        return paths[0][:, None]
+
+    def sample(self, n_sequences=1, length=100, *, prefix=None, temperature=1.0, top_k=None, top_p=None, random_state=None):
+        """Draw sequences from the model.
+
+        Parameters
+        ----------
+        n_sequences, length : int
+        prefix : one sequence, optional
+            The past that all samples continue; it is not repeated in them.
+        temperature : float
+            For symbols: below 1 sharpens each next-symbol distribution, above 1 flattens it.
+        top_k, top_p : int, float, optional
+            For symbols: draw from the k most probable ones, or from the fewest whose probability reaches p.
+        random_state : int, optional
+            Seed.
+
+        Returns
+        -------
+        list of `n_sequences` arrays (length,) or (length, D), or strings
+        """
+        generator = np.random.default_rng(random_state)
+        belief = self._start_sampling(n_sequences, length, prefix)
+        values = np.empty((n_sequences, length, self.n_features_in_), dtype=self._template.values.dtype)
+        for t in range(length):
+            values[:, t] = self.predictive(belief).sample_values(generator, temperature, top_k, top_p)
+            belief = self.update(belief, values[:, t])
+        return [self._template.outside(sequence) for sequence in values]
+
+    def _start_sampling(self, n_sequences, length, prefix):
+        check_is_fitted(self, "family_")
+        for name, value in (("n_sequences", n_sequences), ("length", length)):
+            if not (isinstance(value, int | np.integer) and value >= 1):
+                raise ValueError(f"{name} is {value!r}; integers from 1 are accepted")
+        if prefix is None:
+            return self.start(n_sequences)
+        belief = self._beliefs_after(self._known([prefix], name="prefix"))
+        return np.repeat(belief, n_sequences, axis=0)
+
+    def stream(self):
+        """An object that follows one sequence, observation by observation."""
+        check_is_fitted(self, "family_")
+        return Stream(self)
+
+
+class Stream:
+    """One sequence as it arrives: `predictive` is the next observation's distribution, `update(x)` sees it."""
+
+    def __init__(self, model):
+        self._model = model
+        self._belief = model.start(1)
+
+    @property
+    def predictive(self):
+        """The `Predictive` of the next observation, given all seen so far."""
+        return self._model.predictive(self._belief)
+
+    def update(self, x):
+        """See one observation, and return its log density under what was expected, in nats."""
+        values = self._model._known([[x]], name="x").values
+        term = float(self.predictive.log_density_of(values)[0])
+        self._belief = self._model.update(self._belief, values)
+        return term
+
+
+def mean_term(terms, sequences):
+    """Mean of terms (M,) over the observations that count."""
+    return float(terms[sequences.scored].mean())
+
+
+def _checked_weights(weights, n):
+    weights = np.asarray(weights, dtype=float)
+    if weights.shape != (n,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}; one number from 0 for each of the {n} sequences, "
+            "not all of them 0, is accepted"
+        )
+    return weights
+
+
+def _point(predictive):
+    return predictive.mode_values() if predictive.emission.symbolic else predictive.mean_values()
+
+
+def _pooled(predictive):
+    """N equally likely predictives as one mixture."""
+    def flat(array):
+        array = np.broadcast_to(array, (*predictive.weights.shape, *array.shape[2:]))
+        return array.reshape(1, -1, *array.shape[2:])
+
+    weights = predictive.weights.reshape(1, -1) / len(predictive)
+    return Predictive(predictive.emission, weights, map_arrays(flat, predictive.parameters), predictive._template)

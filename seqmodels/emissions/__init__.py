@@ -1,0 +1,22 @@
+"""Families of distributions of one observation; each serves hidden Markov models and networks alike."""
+
+from .base import Emission
+from .bernoulli import Bernoulli, BernoulliParameters
+from .categorical import Categorical, CategoricalParameters
+from .gaussian import Gaussian, GaussianParameters
+from .mixture import Mixture, MixtureParameters
+from .poisson import Poisson, PoissonParameters
+
+__all__ = [
+    "Bernoulli",
+    "BernoulliParameters",
+    "Categorical",
+    "CategoricalParameters",
+    "Emission",
+    "Gaussian",
+    "GaussianParameters",
+    "Mixture",
+    "MixtureParameters",
+    "Poisson",
+    "PoissonParameters",
+]

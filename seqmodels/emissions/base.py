@@ -1,0 +1,148 @@
+"""What an emission is: a family of distributions, with its face to HMMs and its face to networks."""
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from ..arrays import map_arrays, take
+
+__all__ = ["Emission"]
+
+
+class Emission(BaseEstimator):
+    """A family of distributions of one observation; holds hyperparameters only.
+
+    The parameters of its members are a NamedTuple of arrays (nested for mixtures) that share leading axes:
+    hidden states (K,) in an HMM, time steps (n,) under a network, none for a single distribution. Statistics
+    are NamedTuples of arrays too, and add up over batches.
+
+    A family defines, for all models: :meth:`check`, :meth:`log_density`, :meth:`sample`, :meth:`mean`,
+    :meth:`mode`, :meth:`cdf` and :meth:`n_parameters`; for HMMs: :meth:`rough`,
+    :meth:`sufficient_statistics`, :meth:`maximize` and, where it has a prior, :meth:`log_prior`; for networks:
+    :meth:`n_raw`, :meth:`from_raw` and :meth:`value_and_gradient`.
+    """
+
+    #: Whether observations are symbols, read as codes.
+    symbolic = False
+    #: Whether observations are few distinct values, so that equal ones are worth gathering.
+    discrete = False
+    #: Whether a network can have this family as its output.
+    for_networks = True
+
+    # ---------------------------------------------------------------- for all models
+
+    def check(self, sequences, name="X"):
+        """Raise a ValueError that names the place of the first observation the family cannot have made."""
+        raise_at(~np.isfinite(sequences.values) & ~sequences.missing, sequences, name, "finite numbers")
+
+    def log_density(self, values, parameters):
+        """Logarithm of the density (or probability), missing entries left out.
+
+        Parameters
+        ----------
+        values : array (..., D)
+        parameters : NamedTuple
+            With leading axes that broadcast against those of `values`.
+
+        Returns
+        -------
+        array (...)
+        """
+        raise_abstract(self, "log_density")
+
+    def fit_marginal(self, sequences, weights=None):
+        """The one member that fits all observations best, smoothed so that nothing has probability zero.
+
+        It is what :class:`~seqmodels.Independent` fits and where every network starts.
+
+        Parameters
+        ----------
+        sequences : Sequences
+        weights : array (M,), optional
+
+        Returns
+        -------
+        NamedTuple
+            Parameters without leading axes.
+        """
+        weights = np.ones(sequences.n_observations) if weights is None else np.asarray(weights, dtype=float)
+        smoothed = self.smoothed()
+        start = smoothed.rough(sequences)
+        return take(smoothed.initial_parameters(sequences.values, weights[:, None], start, None), 0)
+
+    def smoothed(self):
+        """The same family with enough of a prior that no value seen elsewhere becomes impossible."""
+        return self
+
+    # ---------------------------------------------------------------- for hidden Markov models
+
+    def distinct(self, values):
+        """The S observations worth looking at, and which of them each of the M observations is.
+
+        Returns
+        -------
+        distinct : array (S, D)
+        rows : array (M,) of int64
+        """
+        if not self.discrete:
+            return values, np.arange(len(values))
+        distinct, rows = np.unique(values, axis=0, return_inverse=True)
+        return distinct, rows.reshape(-1)
+
+    def log_table(self, values, parameters):
+        """Log densities (S, K) of S observations (S, D) under each of K members."""
+        return self.log_density(values[:, None], parameters)
+
+    def rough(self, sequences):
+        """One member of the family (leading axis 1) of the right shape and scale, to be improved by M-steps."""
+        raise_abstract(self, "rough")
+
+    def initial_parameters(self, values, visits, rough, generator):
+        """Parameters (leading axis K) to start EM from: an M-step on made-up responsibilities.
+
+        Parameters
+        ----------
+        values : array (S, D)
+        visits : array (S, K)
+        rough : NamedTuple
+            What :meth:`rough` made of all the data.
+        generator : numpy.random.Generator
+            For families that have to break symmetries among their own parts.
+        """
+        start = map_arrays(lambda a: np.repeat(a, visits.shape[1], axis=0), rough)
+        return self.maximize(self.sufficient_statistics(values, visits, start), start)
+
+    def points(self, values):
+        """What k-means may cluster, an array (S, P), or None where distances mean nothing."""
+        points = values.astype(float)
+        centre, scale = np.nanmean(points, axis=0), np.nanstd(points, axis=0)
+        return np.nan_to_num((points - centre) / np.where(scale > 0, scale, 1.0))
+
+    def log_prior(self, parameters):
+        """Logarithm of the prior density of the parameters, up to a constant; 0 without a prior."""
+        return 0.0
+
+
+# -------------------------------------------------------------------- helpers for families
+
+
+def raise_abstract(emission, method):
+    """Say which method a family lacks."""
+    raise TypeError(f"{type(emission).__name__} does not define {method}")
+
+
+def raise_at(wrong, sequences, name, accepted):
+    """Raise a ValueError that names the first place where `wrong` (M, D) holds."""
+    if wrong.any():
+        m, d = np.argwhere(wrong)[0]
+        raise ValueError(f"{sequences.where(m, name, d)} is {sequences.values[m, d]}; {accepted} are accepted")
+
+
+def observed_mass(values, visits):
+    """Visits (K, D) that saw each column: all of them, where nothing is missing."""
+    return visits.T @ ~np.isnan(values)
+
+
+def keep_without_mass(mass, new, old):
+    """`new`, but `old` where there is no `mass`; the shapes broadcast from the left."""
+    mass = mass.reshape(mass.shape + (1,) * (np.ndim(new) - mass.ndim))
+    return np.where(mass > 0, new, old)

@@ -1,0 +1,172 @@
+"""Shapes of a Gaussian's covariance: what each stores, its density, its M-step."""
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from .base import keep_without_mass
+
+__all__ = ["COVARIANCES", "VARIANCE_FLOOR"]
+
+VARIANCE_FLOOR = 1e-6
+"""Smallest variance that an M-step or a network may give, relative to the variance in the training data."""
+
+LOG_2PI = np.log(2 * np.pi)
+
+
+class Diagonal:
+    """A variance a column, (..., D)."""
+
+    independent = True
+
+    def full(self, covariances, D):
+        """As matrices (..., D, D)."""
+        return covariances[..., None] * np.eye(D)
+
+    def log_density(self, deviations, covariances):
+        """Of deviations from the mean (..., D), missing entries left out."""
+        with np.errstate(invalid="ignore"):
+            terms = -0.5 * (deviations**2 / covariances + np.log(covariances) + LOG_2PI)
+        return np.where(np.isnan(deviations), 0.0, terms).sum(axis=-1)
+
+    def log_densities(self, deviations, covariance):
+        """Of S deviations (S, D) under one covariance."""
+        return self.log_density(deviations, covariance)
+
+    def second_moments(self, deviations, visits):
+        """Sums (K, D) of squared deviations; `deviations` is a function of the state's number."""
+        return np.array([v @ np.nan_to_num(deviations(k)) ** 2 for k, v in enumerate(visits.T)])
+
+    def maximize(self, mass, sums, seconds, old, floor):
+        """From moments about the old mean; `floor` (D,) holds the smallest variances."""
+        variances = _variances(mass, sums, seconds)
+        return keep_without_mass(mass, np.maximum(variances, floor), old)
+
+    def rough(self, variances):
+        """Covariances (1, ...) from the variances (D,) of all the data."""
+        return variances[None]
+
+    def n_parameters(self, covariances):
+        """Free numbers in it."""
+        return covariances.size
+
+    def sample(self, normal, covariances):
+        """Turn standard normal numbers (..., D) into deviations."""
+        return normal * np.sqrt(covariances)
+
+    def variances(self, covariances, D):
+        """Variance (..., D) of each column."""
+        return covariances
+
+
+class Spherical(Diagonal):
+    """One variance for all columns, (...)."""
+
+    def full(self, covariances, D):
+        return super().full(self.variances(covariances, D), D)
+
+    def log_density(self, deviations, covariances):
+        return super().log_density(deviations, covariances[..., None])
+
+    def maximize(self, mass, sums, seconds, old, floor):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            pooled = np.nansum(_variances(mass, sums, seconds) * mass, axis=-1) / mass.sum(axis=-1)
+        return keep_without_mass(mass.sum(axis=-1), np.maximum(pooled, floor.mean()), old)
+
+    def rough(self, variances):
+        return np.array([variances.mean()])
+
+    def sample(self, normal, covariances):
+        return normal * np.sqrt(covariances)[..., None]
+
+    def variances(self, covariances, D):
+        return np.repeat(covariances[..., None], D, axis=-1)
+
+
+class Full:
+    """A matrix, (..., D, D)."""
+
+    independent = False
+
+    def full(self, covariances, D):
+        return covariances
+
+    def log_density(self, deviations, covariances):
+        missing = np.isnan(deviations).any(axis=-1)
+        root = np.linalg.cholesky(covariances)  # (..., D, D)
+        whitened = np.linalg.solve(root, np.nan_to_num(deviations)[..., None])[..., 0]
+        log_determinant = 2 * np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
+        density = -0.5 * ((whitened**2).sum(axis=-1) + log_determinant + deviations.shape[-1] * LOG_2PI)
+        return np.where(missing, 0.0, density)
+
+    def log_densities(self, deviations, covariance):
+        missing = np.isnan(deviations).any(axis=-1)
+        root = np.linalg.cholesky(covariance)
+        whitened = solve_triangular(root, np.nan_to_num(deviations).T, lower=True)  # (D, S)
+        constant = np.log(np.diagonal(root)).sum() + len(root) * LOG_2PI / 2
+        return np.where(missing, 0.0, -0.5 * (whitened**2).sum(axis=0) - constant)
+
+    def second_moments(self, deviations, visits):
+        """Sums (K, D, D) of products of deviations."""
+        moments = []
+        for k, v in enumerate(visits.T):
+            d = np.nan_to_num(deviations(k))
+            moments.append((d * v[:, None]).T @ d)
+        return np.array(moments)
+
+    def maximize(self, mass, sums, seconds, old, floor):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shift = sums / mass
+            matrices = seconds / mass[..., None] - shift[..., :, None] * shift[..., None, :]
+        return keep_without_mass(mass[..., 0], _floored(matrices, mass[..., 0] > 0, floor), old)
+
+    def rough(self, variances):
+        return np.diag(variances)[None]
+
+    def n_parameters(self, covariances):
+        D = covariances.shape[-1]
+        return covariances.size // D**2 * (D * (D + 1) // 2)
+
+    def sample(self, normal, covariances):
+        return (np.linalg.cholesky(covariances) @ normal[..., None])[..., 0]
+
+    def variances(self, covariances, D):
+        return np.diagonal(covariances, axis1=-2, axis2=-1)
+
+
+class Tied(Full):
+    """One matrix shared by all states (in a mixture, by the components of a state), broadcast to (..., D, D)."""
+
+    def maximize(self, mass, sums, seconds, old, floor):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shift = np.where(mass > 0, sums / mass, 0.0)
+        scatter = seconds - mass[..., None] * shift[..., :, None] * shift[..., None, :]
+        total = mass[..., 0].sum(axis=-1)
+        pooled = scatter.sum(axis=-3) / np.maximum(total, np.finfo(float).tiny)[..., None, None]
+        pooled = _floored(pooled, total > 0, floor)
+        return np.broadcast_to(keep_without_mass(total, pooled, old[..., 0, :, :])[..., None, :, :], old.shape).copy()
+
+    def n_parameters(self, covariances):
+        sharing = covariances.shape[-3] if covariances.ndim > 2 else 1
+        return super().n_parameters(covariances) // sharing
+
+
+COVARIANCES = {"diagonal": Diagonal(), "full": Full(), "spherical": Spherical(), "tied": Tied()}
+
+
+def _variances(mass, sums, seconds):
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return seconds / mass - (sums / mass) ** 2
+
+
+def _floored(matrices, valid, floor):
+    """Lift the eigenvalues of matrices (..., D, D), in units of the data's scale, to the floor.
+
+    Among matrices that are nowhere below the floor, this one has the highest likelihood.
+    """
+    scale = np.sqrt(floor)
+    relative = np.where(valid[..., None, None], matrices, np.eye(len(floor))) / np.outer(scale, scale)
+    values, vectors = np.linalg.eigh((relative + relative.swapaxes(-1, -2)) / 2)
+    if np.all(values >= 1):
+        return matrices
+    lifted = (vectors * np.maximum(values, 1.0)[..., None, :]) @ vectors.swapaxes(-1, -2)
+    return np.where((values >= 1).all(axis=-1)[..., None, None], matrices, lifted * np.outer(scale, scale))

@@ -1,0 +1,194 @@
+"""Real numbers around a mean."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from scipy import special
+
+from ..jit import kernel
+from .base import Emission, keep_without_mass, observed_mass
+from .covariance import COVARIANCES, VARIANCE_FLOOR
+
+__all__ = ["Gaussian", "GaussianParameters"]
+
+HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
+
+
+class GaussianParameters(NamedTuple):
+    """Parameters of :class:`Gaussian`."""
+
+    means: np.ndarray  # (..., D)
+    covariances: np.ndarray  # (..., D), (..., D, D) or (...)
+
+
+class GaussianStatistics(NamedTuple):
+    """Moments about the means that the statistics were gathered under."""
+
+    mass: np.ndarray  # (..., D), expected visits that saw each column
+    sums: np.ndarray  # (..., D), of deviations
+    seconds: np.ndarray  # (..., D) or (..., D, D), of their products
+
+
+class Gaussian(Emission):
+    """Normal distributions of D columns.
+
+    No variance falls below a millionth of the variance of its column in the training data; the floor holds at
+    every M-step and under networks too.
+
+    Parameters
+    ----------
+    covariance : {"diagonal", "full", "spherical", "tied"}
+        One variance a column, a matrix, one variance for all columns, or one matrix shared by all states.
+        Where columns are independent given the state, a missing entry is left out and the others of its row
+        count; with matrices, rows are either complete or missing altogether.
+    """
+
+    def __init__(self, covariance="diagonal"):
+        self.covariance = covariance
+
+    @property
+    def _shape(self):
+        if self.covariance not in COVARIANCES:
+            raise ValueError(f"covariance is {self.covariance!r}; {', '.join(map(repr, COVARIANCES))} are accepted")
+        return COVARIANCES[self.covariance]
+
+    @property
+    def for_networks(self):
+        """Variances can be the output of a network."""
+        return self._shape.independent
+
+    def check(self, sequences, name="X"):
+        super().check(sequences, name)
+        missing = sequences.missing
+        partly = missing.any(axis=1) & ~missing.all(axis=1)
+        if not self._shape.independent and partly.any():
+            raise ValueError(
+                f"{sequences.where(int(np.argmax(partly)), name)} is missing in part; with covariance="
+                f"{self.covariance!r} an observation is complete or missing altogether "
+                "(diagonal and spherical covariances take missing entries)"
+            )
+
+    def log_density(self, values, parameters):
+        return self._shape.log_density(values - parameters.means, parameters.covariances)
+
+    # ---------------------------------------------------------------- hidden Markov models
+
+    def log_table(self, values, parameters):
+        columns = [
+            self._shape.log_densities(values - mean, covariance)
+            for mean, covariance in zip(parameters.means, parameters.covariances, strict=True)
+        ]
+        return np.stack(columns, axis=1)
+
+    def rough(self, sequences):
+        values = sequences.values.astype(float)
+        mass = np.maximum((~np.isnan(values)).sum(axis=0), 1)
+        mean = np.nansum(values, axis=0) / mass
+        variances = np.nansum((values - mean) ** 2, axis=0) / mass
+        variances = np.where(variances > 0, variances, _variance_of_a_constant(mean))
+        return GaussianParameters(mean[None], self._shape.rough(variances))
+
+    def sufficient_statistics(self, values, visits, parameters):
+        """Moments about the means in `parameters`, which keeps them exact far from zero."""
+        mass = observed_mass(values, visits)
+        sums = np.array([v @ np.nan_to_num(values - mean) for v, mean in zip(visits.T, parameters.means, strict=True)])
+        seconds = self._shape.second_moments(lambda k: values - parameters.means[k], visits)
+        return GaussianStatistics(mass, sums, seconds)
+
+    def maximize(self, statistics, parameters):
+        """Means and (co)variances of the data each state is responsible for, variances floored."""
+        mass, sums, seconds = statistics
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = parameters.means + sums / mass
+        means = keep_without_mass(mass, means, parameters.means)
+        floor = VARIANCE_FLOOR * self._overall_variance(statistics, parameters)
+        covariances = self._shape.maximize(mass, sums, seconds, parameters.covariances, floor)
+        if np.any(self._shape.variances(covariances, len(floor)) <= floor * (1 + 1e-9)):
+            warnings.warn(
+                f"a variance fell to its floor, {VARIANCE_FLOOR:g} times the variance of the data: a state "
+                "stands for a single value; fewer states or more data would help",
+                stacklevel=2,
+            )
+        return GaussianParameters(means, covariances)
+
+    def _overall_variance(self, statistics, parameters):
+        """Variance (D,) of each column over all states, from their moments about their old means."""
+        mass, sums, seconds = statistics
+        squares = seconds if self._shape.independent else np.diagonal(seconds, axis1=-2, axis2=-1)
+        states = tuple(range(mass.ndim - 1))
+        total = np.maximum(mass.sum(axis=states), np.finfo(float).tiny)
+        mean = (mass * parameters.means + sums).sum(axis=states) / total
+        centred = parameters.means - mean
+        variances = (squares + 2 * centred * sums + mass * centred**2).sum(axis=states) / total
+        # what is left of a constant column is rounding
+        constant = variances <= 1e-12 * np.maximum(mean**2, np.finfo(float).tiny)
+        return np.where(constant, _variance_of_a_constant(mean), variances)
+
+    def n_parameters(self, parameters):
+        return parameters.means.size + self._shape.n_parameters(parameters.covariances)
+
+    # ---------------------------------------------------------------- networks
+
+    def n_raw(self, marginal):
+        """A mean a column, in standard deviations, and the logarithm of each scale."""
+        return marginal.means.shape[-1] + max(1, marginal.covariances.shape[-1] if marginal.covariances.ndim else 1)
+
+    def from_raw(self, raw, marginal):
+        """Mean and standard deviation, both relative to the marginal's."""
+        D = marginal.means.shape[-1]
+        scale = np.sqrt(marginal.covariances)
+        deviation = scale * np.exp(np.maximum(raw[..., D:], np.log(VARIANCE_FLOOR) / 2))
+        means = marginal.means + raw[..., :D] * scale
+        return GaussianParameters(means, deviation**2 if scale.ndim else deviation[..., 0] ** 2)
+
+    def value_and_gradient(self, values, raw, marginal, out):
+        """Log densities (n,), and their gradient in `raw` (n, R) written to `out`."""
+        scale = np.atleast_1d(np.sqrt(marginal.covariances))
+        return _location_scale(values, raw, marginal.means, scale, 0.5 * np.log(VARIANCE_FLOOR), out)
+
+    # ---------------------------------------------------------------- both
+
+    def sample(self, parameters, generator):
+        normal = generator.standard_normal(parameters.means.shape)
+        return parameters.means + self._shape.sample(normal, parameters.covariances)
+
+    def mean(self, parameters):
+        return parameters.means
+
+    def mode(self, parameters):
+        return parameters.means
+
+    def cdf(self, values, parameters):
+        D = parameters.means.shape[-1]
+        deviation = np.sqrt(self._shape.variances(parameters.covariances, D))
+        return special.ndtr((values - parameters.means) / deviation)
+
+
+def _variance_of_a_constant(mean):
+    """A scale for a column without any variance."""
+    return np.maximum(mean**2, 1.0)
+
+
+@kernel
+def _location_scale(values, raw, means, scales, floor, out):
+    n, D = values.shape
+    shared = len(scales) < D or raw.shape[1] == D + 1  # one scale for all columns
+    log_density = np.zeros(n)
+    for i in range(n):
+        total = 0.0
+        out[i, D:] = 0
+        for d in range(D):
+            x = values[i, d]
+            if np.isnan(x):
+                out[i, d] = 0
+                continue
+            e = 0 if shared else d
+            log_scale = max(np.float64(raw[i, D + e]), floor)
+            z = ((x - means[d]) / scales[e] - raw[i, d]) * np.exp(-log_scale)
+            total -= 0.5 * z * z + log_scale + np.log(scales[e]) + HALF_LOG_2PI
+            out[i, d] = z * np.exp(-log_scale)
+            if raw[i, D + e] > floor:
+                out[i, D + e] += z * z - 1
+        log_density[i] = total
+    return log_density

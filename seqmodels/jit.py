@@ -1,0 +1,100 @@
+"""How kernels are compiled, and what the key of the disk cache is: decided here and nowhere else."""
+
+import functools
+import pathlib
+import zlib
+
+import numba
+from numba.core import event
+from numba.core.caching import FunctionCache
+from numba.extending import register_jitable
+
+__all__ = ["inline", "kernel", "when_compiling"]
+
+inline = register_jitable
+"""Marks a plain function that kernels may call: it is compiled into each of them."""
+
+
+@functools.cache
+def _checksum_of_sources():
+    """CRC of every source file of the package, so that an edit anywhere outdates all compiled code."""
+    folder = pathlib.Path(__file__).parent
+    checksum = 0
+    for path in sorted(folder.rglob("*.py")):
+        checksum = zlib.crc32(path.relative_to(folder).as_posix().encode(), checksum)
+        checksum = zlib.crc32(path.read_bytes(), checksum)
+    return checksum
+
+
+class _Cache(FunctionCache):
+    """Numba's disk cache under a key of our own.
+
+    Numba's own key pickles what a closure closes over (a jitted function inside misses in every new
+    process), does not see edits in imported files, and does not know the compile options.
+    """
+
+    def __init__(self, function, specialisation):
+        super().__init__(function)
+        self._specialisation = specialisation
+
+    def _index_key(self, signature, codegen):
+        return signature, codegen.magic_tuple(), _checksum_of_sources(), self._specialisation
+
+    def save_overload(self, signature, data):
+        try:
+            super().save_overload(signature, data)
+        except OSError:  # a full or vanished disk costs the next process a compilation, not this one its result
+            pass
+
+
+def kernel(function=None, *, key=None, **options):
+    """Compile a function with Numba, on first use, and keep the machine code on disk.
+
+    Parameters
+    ----------
+    key : str, optional
+        Names the specialisation. Required for a closure, whose code depends on more than its source.
+    **options
+        Numba's compile options, beyond ``nogil=True`` and ``error_model="numpy"``, which always hold (the
+        default error model would block the vectorisation of every loop with a division in it).
+
+    Raises
+    ------
+    TypeError
+        If the function is a closure and `key` is missing.
+    """
+    if function is None:
+        return functools.partial(kernel, key=key, **options)
+    if function.__closure__ and key is None:
+        raise TypeError(f"the kernel {function.__qualname__} is a closure: name the specialisation with key=...")
+    options = {"nogil": True, "error_model": "numpy"} | options
+    dispatcher = numba.njit(**options)(function)
+    if dispatcher is not function:  # it is, where NUMBA_DISABLE_JIT is set
+        try:
+            dispatcher._cache = _Cache(function, (key, tuple(sorted(options.items()))))
+        except (RuntimeError, OSError):  # no folder can be written: compile in memory, once a process
+            pass
+    return dispatcher
+
+
+class when_compiling(event.Listener):
+    """Context in which `report` is called with True when a compilation begins and False when it ends.
+
+    Reading compiled code from the disk cache does not count.
+    """
+
+    def __init__(self, report):
+        self._report = report
+
+    def on_start(self, event):
+        self._report(True)
+
+    def on_end(self, event):
+        self._report(False)
+
+    def __enter__(self):
+        event.register("numba:compile", self)
+        return self
+
+    def __exit__(self, *_):
+        event.unregister("numba:compile", self)

@@ -1,0 +1,380 @@
+"""Ragged data, end to end: N sequences in one array of observations, with offsets between them."""
+
+import numbers
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+__all__ = ["Sequences"]
+
+MISSING = -1  # the code of a missing symbol
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """N sequences of M observations in all.
+
+    Make one with :meth:`wrap`; the fields are for those who write models.
+
+    Parameters
+    ----------
+    values : array (M, D)
+        All observations, one sequence after the other. Numbers (NaN is missing), or, where there is an
+        alphabet, codes of symbols (M, 1) (-1 is missing, ``len(alphabet)`` is a symbol outside of it).
+    offsets : array (N + 1,)
+        Sequence n is ``values[offsets[n]:offsets[n + 1]]``.
+    alphabet : tuple, optional
+        The symbols, in the order of their codes.
+    form : {"rows", "flat", "text"}
+        How one sequence looks outside: (T, D), (T,), or a string.
+    given : array (N,), optional
+        How many leading observations of each sequence only condition the rest and are not scored
+        themselves; see :meth:`given_past`.
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+    alphabet: tuple | None = None
+    form: str = "rows"
+    given: np.ndarray | None = None
+
+    # ---------------------------------------------------------------- made from what users have
+
+    @classmethod
+    def wrap(cls, X, lengths=None, alphabet=None, name="X"):
+        """Take data in any of the accepted forms.
+
+        Parameters
+        ----------
+        X : list of arrays, list of strings, array, or Sequences
+            A list of N sequences, each (T,) or (T, D); a sequence of symbols may hold ints, strings or any
+            hashable objects, and a string is a sequence of characters. NaN (None for symbols) is missing.
+            Also an array (N, T, D), a column of lists from a data frame, or one array (T, D), which is
+            taken as one sequence with a warning.
+        lengths : sequence of int, optional
+            The lengths of the sequences that stand one after the other in the array X.
+        alphabet : sequence, optional
+            All symbols that may occur.
+        name : str
+            What error messages call the argument.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the sequence and the position of what cannot be taken.
+        """
+        if isinstance(X, cls):
+            if lengths is not None:
+                raise ValueError(f"{name} is a Sequences and knows its lengths; leave lengths out")
+            return X if alphabet is None else X.encoded(tuple(alphabet), name=name)
+        if isinstance(X, str):
+            raise TypeError(f"{name} is one string; write [{name}] for one sequence of characters")
+        items = _split(_as_array(X, name), lengths, name) if lengths is not None else _listed(X, name)
+        if not items:
+            raise ValueError(f"{name} holds no sequence; at least one is needed")
+        sequences = cls._from_items([_item(item, n, name) for n, item in enumerate(items)], name)
+        return sequences if alphabet is None else sequences.encoded(tuple(alphabet), name=name)
+
+    @classmethod
+    def _from_items(cls, items, name):
+        forms = [form for form, _ in items]
+        symbolic = any(array.dtype == object for _, array in items)
+        for n, (form, array) in enumerate(items):
+            if len(array) == 0:
+                raise ValueError(f"{name}[{n}] is empty; every sequence needs at least one observation")
+            if (form == "rows") != (forms[0] == "rows"):
+                raise ValueError(
+                    f"{name}[{n}] has {array.ndim} dimensions but {name}[0] has {items[0][1].ndim}; "
+                    "all sequences must be (T,) or all (T, D)"
+                )
+            if form == "rows" and array.shape[1] != items[0][1].shape[1]:
+                raise ValueError(
+                    f"{name}[{n}] has {array.shape[1]} columns but {name}[0] has {items[0][1].shape[1]}"
+                )
+        offsets = np.concatenate([[0], np.cumsum([len(array) for _, array in items])])
+        form = "text" if all(form == "text" for form in forms) else "rows" if forms[0] == "rows" else "flat"
+        if symbolic:
+            if form == "rows" and items[0][1].shape[1] != 1:
+                raise TypeError(f"{name} holds symbols in {items[0][1].shape[1]} columns; one column is accepted")
+            values, alphabet = _encode(np.concatenate([array.ravel() for _, array in items]), form)
+            return cls(values[:, None], offsets, alphabet, form)
+        values = np.concatenate([array.reshape(len(array), -1) for _, array in items])
+        if values.dtype.kind == "f" and not np.all(finite := np.isfinite(values) | np.isnan(values)):
+            m, d = np.argwhere(~finite)[0]
+            sequences = cls(values, offsets, form=form)
+            raise ValueError(f"{sequences.where(m, name, d)} is {values[m, d]}; finite numbers and NaN are accepted")
+        return cls(values, offsets, form=form)
+
+    # ---------------------------------------------------------------- what it looks like
+
+    def __len__(self):
+        return len(self.offsets) - 1
+
+    @property
+    def shape(self):
+        """(N,): for scikit-learn, one sequence is one sample."""
+        return (len(self),)
+
+    @property
+    def lengths(self):
+        """Array (N,): the number of observations of each sequence."""
+        return np.diff(self.offsets)
+
+    @property
+    def n_observations(self):
+        """M, the number of observations in all."""
+        return len(self.values)
+
+    @property
+    def n_features(self):
+        """D, the number of columns."""
+        return self.values.shape[1]
+
+    @property
+    def missing(self):
+        """Array (M, D) of bool: which entries are missing."""
+        return self.values < 0 if self.alphabet is not None else np.isnan(self.values)
+
+    @property
+    def scored(self):
+        """Array (M,) of bool: the observations that count, neither missing altogether nor merely given."""
+        scored = ~self.missing.all(axis=1)
+        if self.given is not None:
+            scored &= self.positions >= np.repeat(self.given, self.lengths)
+        return scored
+
+    @property
+    def positions(self):
+        """Array (M,): the position of each observation in its sequence."""
+        return np.arange(self.n_observations) - np.repeat(self.offsets[:-1], self.lengths)
+
+    def __getitem__(self, index):
+        if isinstance(index, tuple):  # scikit-learn asks for X[indices, ...]
+            if len(index) != 2 or index[1] is not Ellipsis:
+                raise IndexError("Sequences take one index: the number or the numbers of the sequences")
+            index = index[0]
+        if isinstance(index, numbers.Integral):
+            return self.outside(self.values[slice(*self._bounds(index))])
+        chosen = np.arange(len(self))[index]
+        lengths = self.lengths[chosen]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], lengths)
+        given = None if self.given is None else self.given[chosen]
+        return replace(self, values=self.values[rows], offsets=offsets, given=given)
+
+    def __iter__(self):
+        return (self[n] for n in range(len(self)))
+
+    def __repr__(self):
+        kind = f"{len(self.alphabet)} symbols" if self.alphabet is not None else f"{self.n_features} columns"
+        return f"<Sequences: {len(self)} sequences, {self.n_observations} observations, {kind}>"
+
+    def _bounds(self, n):
+        n = range(len(self))[n]
+        return self.offsets[n], self.offsets[n + 1]
+
+    def outside(self, values):
+        """The values of one sequence (T, D) as the user knows them: decoded, and in the form of the data."""
+        if self.alphabet is None:
+            return values if self.form == "rows" else values[:, 0]
+        symbols = [*self.alphabet, None, None]  # unknown and missing
+        decoded = [symbols[code] for code in values[:, 0]]
+        if self.form == "text":
+            return "".join("\N{REPLACEMENT CHARACTER}" if symbol is None else symbol for symbol in decoded)
+        array = np.empty(len(decoded), dtype=object)
+        array[:] = decoded
+        if None not in decoded and all(type(symbol) in (int, str) for symbol in self.alphabet):
+            array = np.array(decoded)
+        return array if self.form != "rows" else array[:, None]
+
+    def where(self, m, name="X", d=None):
+        """Words for the place of observation m, such as "X[3], position 17"."""
+        n = int(np.searchsorted(self.offsets, m, side="right")) - 1
+        column = f", column {d}" if d is not None and self.n_features > 1 else ""
+        return f"{name}[{n}], position {m - self.offsets[n]}{column}"
+
+    # ---------------------------------------------------------------- made from another one
+
+    def encoded(self, alphabet=None, unknown="keep", name="X"):
+        """The same sequences as codes of symbols.
+
+        Parameters
+        ----------
+        alphabet : tuple, optional
+            The symbols in the order of their codes; those that occur, by default.
+        unknown : {"keep", "error"}
+            Symbols outside the alphabet get the code ``len(alphabet)``, or are refused.
+        """
+        if self.alphabet is None:
+            if self.n_features != 1:
+                raise ValueError(f"{name} has {self.n_features} columns; symbols take one")
+            fractional = ~(np.isnan(self.values) | (self.values == np.round(self.values)))
+            if fractional.any():
+                m = int(np.argmax(fractional))
+                raise ValueError(
+                    f"{self.where(m, name)} is {self.values[m, 0]}; symbols are accepted: integers, strings or objects"
+                )
+            own, codes = np.unique(self.values[:, 0], return_inverse=True)
+            observed = own[~np.isnan(own)]
+            codes = np.where(codes < len(observed), codes, MISSING)
+            own = tuple(int(symbol) for symbol in observed)
+        else:
+            own, codes = self.alphabet, self.values[:, 0]
+        target = own if alphabet is None else tuple(alphabet)
+        if target != own:
+            known = {symbol: code for code, symbol in enumerate(target)}
+            translation = np.array([*(known.get(symbol, len(target)) for symbol in own), len(target), MISSING])
+            codes = translation[codes]
+        codes = codes.astype(np.int64)
+        if unknown == "error" and np.any(codes == len(target)):
+            m = int(np.argmax(codes == len(target)))
+            original = self.outside(self.values[m : m + 1])
+            raise ValueError(
+                f"{self.where(m, name)} is the symbol {original[0]!r}, which is not among the "
+                f"{len(target)} symbols seen in fit"
+            )
+        return replace(self, values=codes[:, None], alphabet=target)
+
+    def numeric(self, name="X"):
+        """The same sequences as numbers, where the symbols are numbers."""
+        if self.alphabet is None:
+            return self
+        if not all(isinstance(symbol, numbers.Real) for symbol in self.alphabet):
+            symbol = next(s for s in self.alphabet if not isinstance(s, numbers.Real))
+            raise TypeError(f"{name} holds symbols such as {symbol!r}; numbers are accepted here")
+        table = np.array([*self.alphabet, np.nan, np.nan], dtype=float)
+        return replace(self, values=table[self.values], alphabet=None)
+
+    def given_past(self, given):
+        """The same sequences, of which the first `given` (N,) observations only condition the rest."""
+        return replace(self, given=np.minimum(np.broadcast_to(given, len(self)), self.lengths))
+
+    def first(self, lengths):
+        """The first `lengths` (N,) observations of each sequence; sequences of length zero are left out."""
+        lengths = np.minimum(np.broadcast_to(lengths, len(self)), self.lengths)
+        kept = self.positions < np.repeat(lengths, self.lengths)
+        offsets = np.concatenate([[0], np.cumsum(lengths[lengths > 0])])
+        return replace(self, values=self.values[kept], offsets=offsets, given=None)
+
+    def longest_first(self):
+        """The order (N,) in which lengths fall; equal lengths keep their order."""
+        return np.argsort(-self.lengths, kind="stable")
+
+    def split(self, terms):
+        """An array (M, ...) over all observations, as a list of one array per sequence."""
+        return np.split(terms, self.offsets[1:-1])
+
+    def per_sequence(self, terms):
+        """Sums (N,) of `terms` (M,) over each sequence."""
+        return np.add.reduceat(terms, self.offsets[:-1])
+
+
+# -------------------------------------------------------------------- the forms in which data come
+
+
+def _as_array(X, name):
+    array = np.asarray(X)
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{name} has {array.ndim} dimensions; with lengths, (M,) or (M, D) is accepted")
+    return array
+
+
+def _split(array, lengths, name):
+    lengths = np.asarray(lengths)
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or np.any(lengths < 1):
+        raise ValueError(f"lengths must be a list of positive integers, got {lengths!r}")
+    if lengths.sum() != len(array):
+        raise ValueError(f"lengths add up to {lengths.sum()}, but {name} has {len(array)} observations")
+    return np.split(array, np.cumsum(lengths)[:-1])
+
+
+def _listed(X, name):
+    """A list with one item per sequence."""
+    for method in ("to_pylist", "to_list"):  # columns of lists: pyarrow, pandas, polars
+        if hasattr(X, method) and not hasattr(X, "columns"):
+            X = getattr(X, method)()
+    if hasattr(X, "columns") and hasattr(X, "to_numpy"):
+        X = X.to_numpy()
+    if isinstance(X, np.ndarray):
+        if X.ndim == 3:
+            return list(X)
+        if X.dtype != object or X.ndim == 2:
+            if X.ndim not in (1, 2):
+                raise ValueError(f"{name} has {X.ndim} dimensions; a list of sequences is accepted")
+            warnings.warn(
+                f"{name} is one array of shape {X.shape} and is taken as one sequence; write [{name}] to say so",
+                stacklevel=4,
+            )
+            return [X]
+    if isinstance(X, dict | set) or not hasattr(X, "__iter__"):
+        raise TypeError(f"{name} is a {type(X).__name__}; a list of sequences is accepted")
+    return list(X)
+
+
+def _item(item, n, name):
+    """One sequence as (form, array), the array of numbers or of objects."""
+    if isinstance(item, str):
+        return "text", np.array(list(item), dtype=object)
+    if item is None or not hasattr(item, "__iter__"):
+        raise ValueError(f"{name}[{n}] is {item!r}; a sequence was expected (write [{name}] if this is one sequence)")
+    if hasattr(item, "to_numpy"):
+        item = item.to_numpy()
+    try:
+        array = np.asarray(item)
+    except ValueError:  # elements of unequal shape: objects, such as tuples
+        array = np.empty(len(item), dtype=object)
+        array[:] = list(item)
+    if array.dtype.kind not in "biufOUS":
+        raise TypeError(f"{name}[{n}] holds {array.dtype}; numbers, strings or objects are accepted")
+    if array.dtype.kind in "US" or (array.dtype == object and array.ndim == 2 and _hashable_rows(item)):
+        array = _objects(item, array)
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{name}[{n}] has {array.ndim} dimensions; (T,) or (T, D) is accepted")
+    if array.dtype == object:
+        array = _floats_if_numbers(array)
+    elif array.dtype.kind == "f":
+        array = array.astype(np.float64)
+    else:
+        array = array.astype(np.int64)
+    return ("flat" if array.ndim == 1 else "rows"), array
+
+
+def _hashable_rows(item):
+    return all(isinstance(element, tuple) for element in item)
+
+
+def _objects(item, array):
+    """Symbols as Python objects, tuples kept whole."""
+    if array.ndim == 2 and _hashable_rows(item):
+        objects = np.empty(len(item), dtype=object)
+        objects[:] = list(item)
+        return objects
+    return array.astype(object)
+
+
+def _floats_if_numbers(array):
+    """Numbers that came as objects, because None stands among them, become floats; ints stay symbols."""
+    flat = array.ravel()
+    present = [element for element in flat if element is not None]
+    if any(isinstance(element, float) for element in present) and all(
+        isinstance(element, numbers.Real) for element in present
+    ):
+        return np.array([np.nan if e is None else e for e in flat], dtype=float).reshape(array.shape)
+    return array
+
+
+def _encode(symbols, form):
+    """Codes (M,) and the alphabet, in sorted order where there is one, else in order of appearance."""
+    if form == "text":
+        points = np.frombuffer("".join(symbols).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+        distinct, codes = np.unique(points, return_inverse=True)
+        return codes.astype(np.int64), tuple(chr(point) for point in distinct)
+    symbols = [None if isinstance(s, float) and s != s else s.item() if isinstance(s, np.generic) else s for s in symbols]
+    distinct = dict.fromkeys(symbol for symbol in symbols if symbol is not None)
+    try:
+        alphabet = tuple(sorted(distinct))
+    except TypeError:
+        alphabet = tuple(distinct)
+    codes = {symbol: code for code, symbol in enumerate(alphabet)} | {None: MISSING}
+    return np.array([codes[symbol] for symbol in symbols], dtype=np.int64), alphabet
