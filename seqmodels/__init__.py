@@ -1,8 +1,9 @@
 """Hidden Markov models and recurrent networks side by side."""
 
 from .baselines import Independent
+from .hmm import HMM
 from .sequences import Sequences
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["Independent", "Sequences"]
+__all__ = ["HMM", "Independent", "Sequences"]

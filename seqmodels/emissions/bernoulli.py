@@ -36,6 +36,7 @@ class Bernoulli(Emission):
         ``1 + pseudo_count``, whose mode the M-step finds. 0 is maximum likelihood.
     """
 
+    Parameters = BernoulliParameters
     discrete = True
 
     def __init__(self, pseudo_count=0.0):

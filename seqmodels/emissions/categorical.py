@@ -38,6 +38,7 @@ class Categorical(Emission):
         prior's mass, or they are refused.
     """
 
+    Parameters = CategoricalParameters
     symbolic = True
     discrete = True
 

@@ -44,6 +44,8 @@ class Gaussian(Emission):
         count; with matrices, rows are either complete or missing altogether.
     """
 
+    Parameters = GaussianParameters
+
     def __init__(self, covariance="diagonal"):
         self.covariance = covariance
 

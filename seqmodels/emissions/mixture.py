@@ -36,6 +36,7 @@ class Mixture(Emission):
         The number C of components.
     """
 
+    Parameters = MixtureParameters
     for_networks = False
 
     def __init__(self, emission, n=2):

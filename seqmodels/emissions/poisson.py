@@ -30,6 +30,7 @@ class Poisson(Emission):
     A missing entry is left out; the others of its row count.
     """
 
+    Parameters = PoissonParameters
     discrete = True
 
     def check(self, sequences, name="X"):

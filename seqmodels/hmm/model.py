@@ -1,0 +1,367 @@
+"""The hidden Markov model."""
+
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.utils.validation import check_is_fitted
+
+from ..arrays import choose, map_arrays
+from ..base import SequenceModel, mean_term
+from ..predictive import Predictive
+from ..sequences import Sequences
+from . import inference
+from .start import made_up_responsibilities, starting_transition
+from .training import Parameters, TrainingData, baum_welch
+from .transitions import Ergodic
+
+__all__ = ["HMM"]
+
+
+class HMM(SequenceModel):
+    """Hidden Markov model: a Markov chain that is not seen, and an observation at each of its steps.
+
+    Parameters
+    ----------
+    n_states : int
+        The number K of hidden states.
+    emission : Emission, optional
+        Family of the observations in each state, such as ``Poisson()``; chosen by the data if None.
+    transitions : Ergodic, optional
+        What is known about the chain; ``Ergodic(prior=1.0)`` if None.
+    init : {"kmeans", "random"} or dict
+        Where EM starts: states made of clusters of the observations or of random shares (symbols are shared
+        out at random either way), or given values of any of "initial", "transition" and "emission".
+    n_init : int
+        How often to start; the best run is kept, by `validation` where it is given, else by the objective.
+    max_iter : int
+        The largest number of EM iterations.
+    tol : float
+        EM has converged when an iteration gains less than this, in nats per observation.
+    random_state : int, optional
+        Seed.
+    verbose : int
+        Print each iteration.
+    callbacks : list, optional
+        Functions of (model, record), called after each E-step; one that returns True stops the run.
+
+    Attributes
+    ----------
+    initial_ : array (K,)
+    transition_ : array (K, K)
+        Row i holds the probabilities of the states after state i.
+    emission_ : NamedTuple
+        Parameters of the family, leading axis K. All three may be assigned.
+    history_ : list of dict
+        Of the run that was kept: iteration, objective (log-likelihood plus log prior), nats per observation on
+        training and validation data, seconds.
+    n_iter_ : int
+    converged_ : bool
+    family_ : Emission
+        The family used.
+
+    References
+    ----------
+    Rabiner (1989), A tutorial on hidden Markov models and selected applications in speech recognition.
+    """
+
+    def __init__(
+        self,
+        n_states=2,
+        emission=None,
+        *,
+        transitions=None,
+        init="kmeans",
+        n_init=1,
+        max_iter=100,
+        tol=1e-4,
+        random_state=None,
+        verbose=0,
+        callbacks=None,
+    ):
+        self.n_states = n_states
+        self.emission = emission
+        self.transitions = transitions
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    @classmethod
+    def from_parameters(cls, initial, transition, emission_parameters, emission, alphabet=None):
+        """A model that needs no fit.
+
+        Parameters
+        ----------
+        initial : array (K,)
+        transition : array (K, K)
+        emission_parameters : NamedTuple or dict
+            Of the family, leading axis K: ``Poisson.Parameters(rates)`` or ``{"rates": rates}``.
+        emission : Emission
+        alphabet : sequence, optional
+            The symbols of a Categorical family; 0, 1, ... by default.
+        """
+        model = cls(len(initial), emission)
+        model.family_ = emission
+        model.initial_, model.transition_, model.emission_ = _checked_start(
+            {"initial": initial, "transition": transition, "emission": emission_parameters}, len(initial), emission
+        ).values()
+        model._support = model.initial_ > 0, model.transition_ > 0
+        if emission.symbolic:
+            n_symbols = emission.n_raw(model.emission_)
+            alphabet = tuple(range(n_symbols)) if alphabet is None else tuple(alphabet)
+            model.n_features_in_ = 1
+            values = np.empty((0, 1), dtype=np.int64)
+        else:
+            model.n_features_in_ = emission.mean(model.emission_).shape[-1]
+            values = np.empty((0, model.n_features_in_))
+        form = "flat" if model.n_features_in_ == 1 else "rows"
+        model._template = Sequences(values, np.zeros(1, dtype=np.int64), alphabet, form)
+        return model
+
+    # ---------------------------------------------------------------- fitting
+
+    def _fit(self, sequences, validation, weights):
+        self._check_hyperparameters()
+        chain = Ergodic() if self.transitions is None else self.transitions
+        chain.check()
+        data = TrainingData.of(sequences, self.family_, weights)
+        generators = np.random.default_rng(self.random_state).spawn(self.n_init)
+        self.history_ = []
+        validate = None if validation is None else self._validator(validation)
+        runs = []
+        with _each_warning_once():
+            for generator in generators:
+                start = self._start(sequences, data, generator)
+                self._support = start.initial > 0, start.transition > 0
+                self.history_ = []
+                run = baum_welch(
+                    start, self.family_, chain, data, max_iter=self.max_iter, tol=self.tol, validate=validate,
+                    report=self._take_and_report,
+                )  # fmt: skip
+                runs.append((run, self._support))
+        best, self._support = max(runs, key=lambda pair: pair[0].value)
+        self._take(best.parameters)
+        self.history_ = best.records
+        self.n_iter_ = len(best.records) - 1
+        self.converged_ = best.converged
+
+    def _check_hyperparameters(self):
+        for name, least in (("n_states", 1), ("n_init", 1), ("max_iter", 0)):
+            value = getattr(self, name)
+            if not (isinstance(value, int | np.integer) and value >= least):
+                raise ValueError(f"{name} is {value!r}; integers from {least} are accepted")
+        if not self.tol >= 0:
+            raise ValueError(f"tol is {self.tol!r}; numbers from 0 are accepted")
+        if not (isinstance(self.init, dict) or self.init in ("kmeans", "random")):
+            raise ValueError(f"init is {self.init!r}; 'kmeans', 'random' or a dict is accepted")
+
+    def _start(self, sequences, data, generator):
+        given = _checked_start(self.init, self.n_states, self.family_) if isinstance(self.init, dict) else {}
+        counts = np.bincount(
+            data.rows, np.repeat(data.weights, sequences.lengths) * ~sequences.missing.all(axis=1), len(data.values)
+        )
+        how = self.init if isinstance(self.init, str) else "kmeans"
+        shares = made_up_responsibilities(how, self.n_states, data.values, counts, self.family_, generator)
+        rough = self.family_.rough(sequences)
+        initial = given.get("initial", np.full(self.n_states, 1 / self.n_states))
+        transition = given.get("transition")
+        if transition is None:
+            transition = starting_transition(shares, data.rows, data.offsets, generator)
+        emission = given.get("emission")
+        if emission is None:
+            emission = self.family_.initial_parameters(data.values, shares * counts[:, None], rough, generator)
+        else:
+            _same_shapes(emission, rough)
+        return Parameters(initial, transition, emission)
+
+    def _take(self, parameters):
+        self.initial_, self.transition_, self.emission_ = parameters
+
+    def _take_and_report(self, parameters, record):
+        self._take(parameters)
+        return self._report(record)
+
+    def _validator(self, validation):
+        values, rows = self.family_.distinct(validation.values)
+
+        def validate(parameters):
+            log_table = self.family_.log_table(values, parameters.emission)
+            terms, _ = inference.filtered(
+                parameters.initial, parameters.transition, log_table, rows, validation.offsets
+            )
+            return mean_term(terms, validation)
+
+        return validate
+
+    @property
+    def n_parameters_(self):
+        """Free parameters; what training starts with at zero is not free."""
+        check_is_fitted(self, "emission_")
+        initial, transition = self._support
+        on_chain = int(initial.sum() - 1 + transition.sum() - len(transition))
+        return on_chain + self.family_.n_parameters(self.emission_)
+
+    # ---------------------------------------------------------------- a belief is p(z_t given x_<t), (n, K)
+
+    def start(self, n):
+        check_is_fitted(self, "emission_")
+        return np.repeat(self.initial_[None], n, axis=0)
+
+    def predictive(self, belief):
+        parameters = map_arrays(lambda array: np.asarray(array)[None], self.emission_)
+        return Predictive(self.family_, belief, parameters, self._template)
+
+    def update(self, belief, values):
+        return self._states_given(belief, values) @ self.transition_
+
+    def _states_given(self, belief, values):
+        """p(z_t given x_<=t), (n, K); an impossible observation is passed over."""
+        parameters = map_arrays(lambda array: np.asarray(array)[None], self.emission_)
+        with np.errstate(divide="ignore"):
+            joint = np.log(belief) + self.family_.log_density(values[:, None], parameters)
+        total = logsumexp(joint, axis=1, keepdims=True)
+        possible = np.isfinite(total)
+        return np.where(possible, np.exp(joint - np.where(possible, total, 0.0)), belief)
+
+    # ---------------------------------------------------------------- inference
+
+    def _chain_and_table(self, sequences):
+        check_is_fitted(self, "emission_")
+        values, rows = self.family_.distinct(sequences.values)
+        log_table = self.family_.log_table(values, self.emission_)
+        return np.asarray(self.initial_, float), np.asarray(self.transition_, float), log_table, rows, sequences.offsets
+
+    def _terms(self, sequences):
+        return inference.filtered(*self._chain_and_table(sequences))[0]
+
+    def _beliefs_after(self, sequences):
+        _, filters = inference.filtered(*self._chain_and_table(sequences))
+        return filters[sequences.offsets[1:] - 1] @ self.transition_
+
+    def posterior(self, X, lengths=None):
+        """State probabilities given the whole sequence, p(z_t given x): a list of arrays (T, K)."""
+        sequences = self._known(X, lengths)
+        return sequences.split(inference.posterior(*self._chain_and_table(sequences)))
+
+    def filter(self, X, lengths=None):
+        """State probabilities given the past and the present only, p(z_t given x_<=t): a list of arrays (T, K)."""
+        sequences = self._known(X, lengths)
+        return sequences.split(inference.filtered(*self._chain_and_table(sequences))[1])
+
+    def decode(self, X, method="viterbi", lengths=None):
+        """Hidden states of each sequence.
+
+        Parameters
+        ----------
+        X : like the data that the model was fitted to
+        method : {"viterbi", "posterior"}
+            The most probable path, or the most probable state at each step.
+
+        Returns
+        -------
+        list of N arrays (T,) of int
+        """
+        if method not in ("viterbi", "posterior"):
+            raise ValueError(f"method is {method!r}; 'viterbi' and 'posterior' are accepted")
+        if method == "posterior":
+            return [gamma.argmax(axis=1) for gamma in self.posterior(X, lengths)]
+        sequences = self._known(X, lengths)
+        return sequences.split(inference.decode(*self._chain_and_table(sequences))[0])
+
+    # ---------------------------------------------------------------- prediction
+
+    def _point_forecast(self, belief, n_steps, generator):
+        """Exact: the chain moves on, unobserved."""
+        beliefs = [belief[0]]
+        for _ in range(n_steps - 1):
+            beliefs.append(beliefs[-1] @ self.transition_)
+        ahead = self.predictive(np.array(beliefs))
+        return ahead.mode_values() if self.family_.symbolic else ahead.mean_values()
+
+    def sample(
+        self, n_sequences=1, length=100, *, prefix=None, temperature=1.0, top_k=None, top_p=None, random_state=None,
+        return_states=False,
+    ):  # fmt: skip
+        """Draw sequences from the model.
+
+        Parameters
+        ----------
+        n_sequences, length, prefix, temperature, top_k, top_p, random_state
+            As for every model, see :meth:`SequenceModel.sample`.
+        return_states : bool
+            Also return the hidden states.
+
+        Returns
+        -------
+        list of `n_sequences` sequences, and with `return_states` a list of as many arrays (length,) of int
+        """
+        if not return_states:
+            return super().sample(
+                n_sequences, length, prefix=prefix, temperature=temperature, top_k=top_k, top_p=top_p,
+                random_state=random_state,
+            )  # fmt: skip
+        generator = np.random.default_rng(random_state)
+        belief = self._start_sampling(n_sequences, length, prefix)
+        values = np.empty((n_sequences, length, self.n_features_in_), dtype=self._template.values.dtype)
+        states = np.empty((n_sequences, length), dtype=np.int64)
+        for t in range(length):
+            values[:, t] = self.predictive(belief).sample_values(generator, temperature, top_k, top_p)
+            states[:, t] = choose(self._states_given(belief, values[:, t]), generator)
+            belief = self.transition_[states[:, t]]
+        return [self._template.outside(sequence) for sequence in values], list(states)
+
+
+def _checked_start(given, n_states, family):
+    """Given parameters as arrays of the right shape; a dict with the same keys."""
+    unknown = set(given) - {"initial", "transition", "emission"}
+    if unknown:
+        raise ValueError(f"init has the key {min(unknown)!r}; 'initial', 'transition' and 'emission' are accepted")
+    checked = {}
+    for name, shape in (("initial", (n_states,)), ("transition", (n_states, n_states))):
+        if name in given:
+            array = np.array(given[name], dtype=float)
+            if array.shape != shape:
+                raise ValueError(f"{name} has shape {array.shape}; with {n_states} states, {shape} is accepted")
+            if not (array >= 0).all() or not np.allclose(array.sum(axis=-1), 1, atol=1e-6):
+                raise ValueError(f"{name} must hold probabilities that sum to 1 along the last axis, got {array}")
+            checked[name] = array / array.sum(axis=-1, keepdims=True)
+    if "emission" in given:
+        emission = given["emission"]
+        emission = family.Parameters(**emission) if isinstance(emission, dict) else emission
+        if not isinstance(emission, family.Parameters):
+            raise TypeError(
+                f"emission is {type(emission).__name__}; {family.Parameters.__name__} or a dict of its fields is accepted"
+            )
+        emission = map_arrays(lambda array: np.array(array, dtype=float), emission)
+        lengths = []
+        map_arrays(lambda array: lengths.append(len(array) if array.ndim else 0), emission)
+        if any(length != n_states for length in lengths):
+            raise ValueError(f"emission parameters have leading axes {lengths}; with {n_states} states, all must be that")
+        checked["emission"] = emission
+    return checked
+
+
+def _same_shapes(emission, rough):
+    def check(array, example):
+        if array.shape[1:] != example.shape[1:]:
+            raise ValueError(
+                f"init['emission'] has an array of shape {array.shape}; for these data "
+                f"{(len(array), *example.shape[1:])} is accepted"
+            )
+
+    map_arrays(check, emission, rough)
+
+
+@contextmanager
+def _each_warning_once():
+    """What every iteration would say again is said once, at the end."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for category, text in dict.fromkeys((w.category, str(w.message)) for w in caught):
+        warnings.warn(text, category, stacklevel=4)

@@ -1,0 +1,50 @@
+"""Where EM starts: an M-step on made-up responsibilities, so that one initialiser serves every family."""
+
+import numpy as np
+from sklearn.cluster import KMeans
+
+__all__ = ["made_up_responsibilities", "starting_transition"]
+
+N_CLUSTERED = 20_000  # at most so many observations are clustered; the rest go to the nearest centre
+
+
+def made_up_responsibilities(how, n_states, values, counts, family, generator):
+    """Responsibilities (S, K), rows summing to one.
+
+    Parameters
+    ----------
+    how : {"kmeans", "random"}
+        Clusters of the observations, or random shares; symbols are always shared out at random, because
+        there is no distance between them.
+    n_states : int
+        K.
+    values : array (S, D)
+        Distinct observations.
+    counts : array (S,)
+        How often each occurs.
+    family : Emission
+    generator : numpy.random.Generator
+    """
+    seed = int(generator.integers(2**31))
+    points = family.points(values) if how == "kmeans" else None
+    if points is not None and len(np.unique(points[counts > 0], axis=0)) >= n_states:
+        chosen = np.flatnonzero(counts > 0)
+        if len(chosen) > N_CLUSTERED:
+            chosen = np.sort(generator.choice(chosen, N_CLUSTERED, replace=False))
+        clusters = KMeans(n_states, n_init=1, random_state=seed)
+        clusters.fit(points[chosen], sample_weight=counts[chosen])
+        return np.eye(n_states)[clusters.predict(points)]
+    return generator.dirichlet(np.ones(n_states), len(values))
+
+
+def starting_transition(responsibilities, rows, offsets, generator):
+    """Transitions (K, K) as the responsibilities suggest, none of them zero."""
+    n_states = responsibilities.shape[1]
+    after_another = np.ones(len(rows), dtype=bool)
+    after_another[offsets[:-1]] = False
+    here = np.flatnonzero(after_another)
+    counts = np.zeros((n_states, n_states))
+    for tile in np.array_split(here, max(1, len(here) // 100_000)):
+        counts += responsibilities[rows[tile - 1]].T @ responsibilities[rows[tile]]
+    counts += (1 + counts.sum()) / n_states**2 * generator.dirichlet(np.ones(n_states), n_states) * 0.5
+    return counts / counts.sum(axis=1, keepdims=True)
