@@ -2,8 +2,9 @@
 
 from .baselines import Independent
 from .hmm import HMM
+from .rnn import RNN
 from .sequences import Sequences
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["HMM", "Independent", "Sequences"]
+__all__ = ["HMM", "Independent", "RNN", "Sequences"]

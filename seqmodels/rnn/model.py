@@ -1,0 +1,218 @@
+"""The recurrent network as a generative model of sequences."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ..arrays import map_arrays
+from ..base import SequenceModel, mean_term
+from ..predictive import Predictive
+from .cells import LSTM, Cell
+from .inputs import input_for
+from .network import OUTPUT, Network
+from .optimizers import Adam
+from .training import train
+
+__all__ = ["RNN"]
+
+
+class RNN(SequenceModel):
+    """Recurrent network that predicts each observation from all before it.
+
+    Before the first update it is the `Independent` model of the training data, whatever their scale: output
+    weights start at zero, and a raw output of zero stands for the family fitted to all observations.
+
+    Parameters
+    ----------
+    cell : Cell or list of Cell, optional
+        The recurrent layer, or several from the bottom up; ``LSTM(64)`` if None.
+    emission : Emission, optional
+        Family of the next observation, such as ``Poisson()``; chosen by the data if None.
+    optimizer : Adam or SGD, optional
+        ``Adam(1e-3)`` if None.
+    max_epochs : int
+        The largest number of passes over the training sequences.
+    batch_size : int
+        Sequences an update.
+    clip_norm, clip_value : float or None
+        Limits of the gradient's norm, and of each of its entries.
+    validation_fraction : float
+        Where `fit` gets no validation sequences, this share of the training sequences is held out (of a single
+        series, its tail); 0 trains for `max_epochs`.
+    patience : int
+        Training has converged after this many epochs without a better validation score.
+    dtype : {"float32", "float64"}
+        Precision of weights and hidden states.
+    random_state : int, optional
+        Seed.
+    verbose : int
+        Print each epoch.
+    callbacks : list, optional
+        Functions of (model, record), called after each epoch (and, with no validation score, several times
+        within long ones); one that returns True stops training.
+
+    Attributes
+    ----------
+    weights_ : dict of arrays
+        In PyTorch's layout and order of gates; "weight_ih_l0" is (G H, I), for symbols I counts the symbols,
+        the unknown one, a missing one and the start. "weight_out" is (R, H).
+    marginal_ : NamedTuple
+        Parameters of the family that a raw output of zero stands for.
+    history_ : list of dict
+        Epoch, nats per observation on training data (averaged over the epoch) and on validation data, seconds.
+    n_iter_ : int
+        Epochs.
+    converged_ : bool
+        Whether training ended for want of improvement.
+    family_ : Emission
+        The family used.
+    """
+
+    def __init__(
+        self,
+        cell=None,
+        emission=None,
+        *,
+        optimizer=None,
+        max_epochs=50,
+        batch_size=32,
+        clip_norm=1.0,
+        clip_value=None,
+        validation_fraction=0.1,
+        patience=5,
+        dtype="float32",
+        random_state=None,
+        verbose=0,
+        callbacks=None,
+    ):
+        self.cell = cell
+        self.emission = emission
+        self.optimizer = optimizer
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    # ---------------------------------------------------------------- fitting
+
+    def _fit(self, sequences, validation, weights):
+        cells, optimizer = self._checked_hyperparameters()
+        generator = np.random.default_rng(self.random_state)
+        if validation is None:
+            sequences, validation, weights = self._hold_out(sequences, weights, generator)
+        row_weights = None if weights is None else np.repeat(weights, sequences.lengths)
+        self.marginal_ = self.family_.fit_marginal(sequences, row_weights)
+        inputs = input_for(sequences, self.dtype)
+        self._network = network = Network(inputs, cells, self.family_, self.marginal_, self.dtype)
+        self._weights = network.initial_weights(generator)
+        self.history_ = []
+
+        def report(vector, record, belongs):
+            self._weights = vector
+            if belongs:
+                return self._report(record)
+            return any([callback(self, record) is True for callback in self.callbacks or ()])
+
+        outcome = train(
+            self._weights,
+            lambda vector, which: network.loss_and_gradient(vector, sequences, which, row_weights),
+            len(sequences),
+            None if validation is None else lambda vector: mean_term(network.terms(vector, validation), validation),
+            optimizer,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            clip_norm=self.clip_norm,
+            clip_value=self.clip_value,
+            patience=self.patience,
+            generator=generator,
+            report=report,
+        )
+        self._weights, self.n_iter_, self.converged_ = outcome
+
+    def _checked_hyperparameters(self):
+        cells = [LSTM(64)] if self.cell is None else self.cell if isinstance(self.cell, list | tuple) else [self.cell]
+        for cell in cells:
+            if not isinstance(cell, Cell):
+                raise TypeError(f"cell is {cell!r}; a cell such as LSTM(64), or a list of them, is accepted")
+            cell.check()
+        if not cells:
+            raise ValueError("cell is an empty list; at least one layer is needed")
+        for name, least in (("max_epochs", 0), ("batch_size", 1), ("patience", 1)):
+            value = getattr(self, name)
+            if not (isinstance(value, int | np.integer) and value >= least):
+                raise ValueError(f"{name} is {value!r}; integers from {least} are accepted")
+        for name in ("clip_norm", "clip_value"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} is {value!r}; positive numbers and None are accepted")
+        if not 0 <= self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction is {self.validation_fraction!r}; numbers in [0, 1) are accepted")
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(f"dtype is {self.dtype!r}; 'float32' and 'float64' are accepted")
+        if not self.family_.for_networks:
+            raise ValueError(f"{self.family_!r} cannot be the output of a network")
+        optimizer = Adam() if self.optimizer is None else self.optimizer
+        optimizer.check()
+        return list(cells), optimizer
+
+    def _hold_out(self, sequences, weights, generator):
+        """Training sequences, validation sequences (or None) and training weights."""
+        N = len(sequences)
+        if self.validation_fraction == 0:
+            return sequences, None, weights
+        if N == 1:
+            length = int(np.ceil((1 - self.validation_fraction) * sequences.n_observations))
+            validation = sequences.given_past(length)
+            if length == sequences.n_observations or not validation.scored.any():
+                return sequences, None, weights
+            return sequences.first(length), validation, weights
+        n_held = max(1, round(self.validation_fraction * N))
+        order = generator.permutation(N)
+        held, kept = np.sort(order[:n_held]), np.sort(order[n_held:])
+        if not sequences[held].scored.any() or not sequences[kept].scored.any():
+            return sequences, None, weights
+        return sequences[kept], sequences[held], None if weights is None else weights[kept]
+
+    @property
+    def n_parameters_(self):
+        """The number of weights."""
+        check_is_fitted(self, "_network")
+        return self._network.n_weights
+
+    @property
+    def weights_(self):
+        """Weights by name, in PyTorch's layout; copies."""
+        check_is_fitted(self, "_network")
+        names = {"input": "weight_ih_l{}", "recurrent": "weight_hh_l{}", "bias": "bias_l{}"}
+        weights = {}
+        for (layer, name), array in self._network.named(self._weights).items():
+            title = f"{name}_out" if layer == OUTPUT else names[name].format(layer)
+            weights[title] = array.T.copy()
+        return weights
+
+    # ---------------------------------------------------------------- a belief is all hidden states, (n, U)
+
+    def start(self, n):
+        check_is_fitted(self, "_network")
+        return self._network.start_state(self._weights, n)
+
+    def predictive(self, belief):
+        parameters = self._network.parameters_of(self._weights, belief)
+        parameters = map_arrays(lambda array: array[:, None], parameters)
+        return Predictive(self.family_, np.ones((len(belief), 1)), parameters, self._template)
+
+    def update(self, belief, values):
+        return self._network.next_state(self._weights, belief, values)
+
+    def _terms(self, sequences):
+        check_is_fitted(self, "_network")
+        return self._network.terms(self._weights, sequences)
+
+    def _beliefs_after(self, sequences):
+        check_is_fitted(self, "_network")
+        return self._network.states_after(self._weights, sequences)

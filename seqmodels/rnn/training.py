@@ -1,0 +1,86 @@
+"""Minibatch training with early stopping: knows losses and gradients, and nothing about cells."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from .optimizers import clip
+
+__all__ = ["Outcome", "train"]
+
+REPORT_EVERY = 20_000  # observations between two reports within an epoch
+
+
+class Outcome(NamedTuple):
+    """What training ends with."""
+
+    weights: np.ndarray
+    n_epochs: int
+    converged: bool
+
+
+def train(
+    weights, loss_and_gradient, n_sequences, validate, optimizer, *, max_epochs, batch_size, clip_norm, clip_value,
+    patience, generator, report,
+):  # fmt: skip
+    """Minimise a loss over batches of sequences.
+
+    Parameters
+    ----------
+    weights : array (W,)
+        Changed in place.
+    loss_and_gradient : callable
+        Of (weights, numbers of the sequences in the batch): log-likelihood, mass, gradient.
+    n_sequences : int
+    validate : callable or None
+        Held-out nats per observation of weights. The best weights are kept, the initial ones included, and
+        training has converged when `patience` epochs have not bettered them.
+    optimizer : SGD or Adam
+    max_epochs, batch_size : int
+    clip_norm, clip_value : float or None
+    patience : int
+    generator : numpy.random.Generator
+        Shuffles the sequences.
+    report : callable
+        Of (weights, record, whether it belongs to the history); returning True stops.
+
+    Returns
+    -------
+    Outcome
+    """
+    began = time.perf_counter()
+
+    def record(epoch, train=None, validation=None):
+        return {"epoch": epoch, "train": train, "validation": validation, "seconds": time.perf_counter() - began}
+
+    best = weights.copy()
+    best_value = -np.inf if validate is None else validate(weights)
+    stop = report(weights, record(0.0, None, None if validate is None else best_value), True)
+    state, since_best, epoch = optimizer.begin(weights), 0, 0
+    while not stop and epoch < max_epochs and since_best < patience:
+        order = generator.permutation(n_sequences)
+        log_likelihood = mass = unreported = 0.0
+        for first in range(0, n_sequences, batch_size):
+            value, count, gradient = loss_and_gradient(weights, order[first : first + batch_size])
+            if not (np.isfinite(value) and np.isfinite(gradient).all()):
+                raise FloatingPointError(
+                    f"the loss or its gradient became infinite or NaN in epoch {epoch + 1}; "
+                    "a smaller learning_rate or clip_norm would help"
+                )
+            clip(gradient, clip_norm, clip_value)
+            optimizer.update(weights, gradient, state)
+            log_likelihood, mass, unreported = log_likelihood + value, mass + count, unreported + count
+            if unreported >= REPORT_EVERY and first + batch_size < n_sequences:
+                unreported = 0.0
+                share = (first + batch_size) / n_sequences
+                if stop := report(weights, record(epoch + share, log_likelihood / mass), False):
+                    break
+        epoch += 1
+        value = None if validate is None else validate(weights)
+        if validate is None or value > best_value:
+            best, best_value, since_best = weights.copy(), value, 0
+        else:
+            since_best += 1
+        stop = report(weights, record(float(epoch), log_likelihood / mass, value), True) or stop
+    return Outcome(best, epoch, since_best >= patience)
