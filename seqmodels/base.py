@@ -11,6 +11,7 @@ from .emissions.base import Emission
 from .emissions.default import default_emission
 from .predictive import Predictive
 from .sequences import Sequences
+from .threads import one_blas_thread
 
 __all__ = ["SequenceModel"]
 
@@ -74,7 +75,8 @@ class SequenceModel(BaseEstimator):
             sequences = self._learn_data(Sequences.wrap(X, lengths))
             validation = None if validation is None else self._known(validation, name="validation")
             weights = None if sample_weight is None else _checked_weights(sample_weight, len(sequences))
-            self._fit(sequences, validation, weights)
+            with one_blas_thread():
+                self._fit(sequences, validation, weights)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
@@ -262,7 +264,8 @@ class SequenceModel(BaseEstimator):
         """
         generator = np.random.default_rng(random_state)
         belief = self._start_sampling(n_sequences, length, prefix)
-        values = np.empty((n_sequences, length, self.n_features_in_), dtype=self._template.values.dtype)
+        dtype = self._template.values.dtype if self.family_.discrete else float  # whatever numbers were seen in fit
+        values = np.empty((n_sequences, length, self.n_features_in_), dtype=dtype)
         for t in range(length):
             values[:, t] = self.predictive(belief).sample_values(generator, temperature, top_k, top_p)
             belief = self.update(belief, values[:, t])
@@ -306,16 +309,21 @@ class Stream:
 
 def mean_term(terms, sequences):
     """Mean of terms (M,) over the observations that count."""
+    if not sequences.scored.any():
+        raise ValueError("there is nothing to score: every observation is missing or merely given")
     return float(terms[sequences.scored].mean())
 
 
 def _checked_weights(weights, n):
     weights = np.asarray(weights, dtype=float)
-    if weights.shape != (n,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise ValueError(
-            f"sample_weight has shape {weights.shape}; one number from 0 for each of the {n} sequences, "
-            "not all of them 0, is accepted"
-        )
+    accepted = f"one number from 0 for each of the {n} sequences, not all of them 0, is accepted"
+    if weights.shape != (n,):
+        raise ValueError(f"sample_weight has shape {weights.shape}; {accepted}")
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        raise ValueError(f"sample_weight[{np.argmax(wrong)}] is {weights[np.argmax(wrong)]}; {accepted}")
+    if not weights.any():
+        raise ValueError(f"sample_weight is 0 throughout; {accepted}")
     return weights
 
 

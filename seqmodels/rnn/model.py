@@ -9,7 +9,7 @@ from ..predictive import Predictive
 from .cells import LSTM, Cell
 from .inputs import input_for
 from .network import OUTPUT, Network
-from .optimizers import Adam
+from .optimizers import Adam, Optimizer
 from .training import train
 
 __all__ = ["RNN"]
@@ -103,6 +103,10 @@ class RNN(SequenceModel):
     def _fit(self, sequences, validation, weights):
         cells, optimizer = self._checked_hyperparameters()
         generator = np.random.default_rng(self.random_state)
+        if weights is not None:
+            sequences, weights = sequences[weights > 0], weights[weights > 0]
+            if not sequences.scored.any():
+                raise ValueError("sample_weight is 0 for every sequence of X with an observation")
         if validation is None:
             sequences, validation, weights = self._hold_out(sequences, weights, generator)
         row_weights = None if weights is None else np.repeat(weights, sequences.lengths)
@@ -157,6 +161,8 @@ class RNN(SequenceModel):
         if not self.family_.for_networks:
             raise ValueError(f"{self.family_!r} cannot be the output of a network")
         optimizer = Adam() if self.optimizer is None else self.optimizer
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer is {optimizer!r}; an optimizer such as Adam(1e-3) is accepted")
         optimizer.check()
         return list(cells), optimizer
 
@@ -167,16 +173,16 @@ class RNN(SequenceModel):
             return sequences, None, weights
         if N == 1:
             length = int(np.ceil((1 - self.validation_fraction) * sequences.n_observations))
-            validation = sequences.given_past(length)
-            if length == sequences.n_observations or not validation.scored.any():
-                return sequences, None, weights
-            return sequences.first(length), validation, weights
-        n_held = max(1, round(self.validation_fraction * N))
-        order = generator.permutation(N)
-        held, kept = np.sort(order[:n_held]), np.sort(order[n_held:])
-        if not sequences[held].scored.any() or not sequences[kept].scored.any():
+            kept = np.array([0])
+            training, validation = sequences.first(length), sequences.given_past(length)
+        else:
+            n_held = min(N - 1, max(1, round(self.validation_fraction * N)))
+            order = generator.permutation(N)
+            held, kept = np.sort(order[:n_held]), np.sort(order[n_held:])
+            training, validation = sequences[kept], sequences[held]
+        if not (training.scored.any() and validation.scored.any()):
             return sequences, None, weights
-        return sequences[kept], sequences[held], None if weights is None else weights[kept]
+        return training, validation, None if weights is None else weights[kept]
 
     @property
     def n_parameters_(self):

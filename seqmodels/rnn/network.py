@@ -7,6 +7,7 @@ from .layers import Packing, Stack
 __all__ = ["Network"]
 
 OUTPUT = "output"
+BATCH_SIZE = 256  # sequences that are scored together
 
 
 class Network:
@@ -76,7 +77,7 @@ class Network:
         tapes = self.stack.forward(self._project(encoded, weights), packing.sizes, state, weights)
         return encoded, tapes
 
-    def terms(self, vector, sequences, batch_size=256):
+    def terms(self, vector, sequences, batch_size=BATCH_SIZE):
         """log p(x_t given x_<t), (M,), batch by batch."""
         weights, terms = self.named(vector), np.empty(sequences.n_observations)
         for packing in self.packings(sequences, batch_size):
@@ -95,7 +96,7 @@ class Network:
     # ---------------------------------------------------------------- loss and gradient
 
     def loss_and_gradient(self, vector, sequences, which, row_weights=None):
-        """Negative log-likelihood in nats per observation of some sequences, and its gradient.
+        """Log-likelihood of some sequences, and the gradient of its negative mean over their observations.
 
         Parameters
         ----------
@@ -111,7 +112,7 @@ class Network:
         log_likelihood : float
             Sum over the batch.
         mass : float
-            The number of observations it is a sum over.
+            The (weighted) number of observations it is a sum over.
         gradient : array (W,)
             Of the loss ``-log_likelihood / mass``.
         """
@@ -155,7 +156,7 @@ class Network:
     def states_after(self, vector, sequences):
         """Hidden states and memories (N, U) after all of each sequence."""
         weights, states = self.named(vector), np.empty((len(sequences), self.stack.n_state), self.dtype)
-        for packing in self.packings(sequences, 256):
+        for packing in self.packings(sequences, BATCH_SIZE):
             values = sequences.values[packing.rows]
             _, tapes = self._forward(values, packing, weights)
             last = packing.last

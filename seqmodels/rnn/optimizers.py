@@ -3,19 +3,11 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 
-__all__ = ["SGD", "Adam", "clip"]
+__all__ = ["SGD", "Adam", "Optimizer", "clip"]
 
 
-class SGD(BaseEstimator):
-    """Stochastic gradient descent: ``w -= learning_rate * gradient``.
-
-    Parameters
-    ----------
-    learning_rate : float
-    """
-
-    def __init__(self, learning_rate=0.1):
-        self.learning_rate = learning_rate
+class Optimizer(BaseEstimator):
+    """How weights change, given gradients; holds hyperparameters only, what it keeps between updates is passed."""
 
     def check(self):
         """Raise a ValueError where a hyperparameter is out of range."""
@@ -28,10 +20,26 @@ class SGD(BaseEstimator):
 
     def update(self, weights, gradient, state):
         """Change `weights` in place."""
+        raise TypeError(f"{type(self).__name__} does not define update")
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: ``w -= learning_rate * gradient``.
+
+    Parameters
+    ----------
+    learning_rate : float
+    """
+
+    def __init__(self, learning_rate=0.1):
+        self.learning_rate = learning_rate
+
+    def update(self, weights, gradient, state):
+        """Change `weights` in place."""
         weights -= weights.dtype.type(self.learning_rate) * gradient
 
 
-class Adam(BaseEstimator):
+class Adam(Optimizer):
     """Steps scaled by running moments of the gradient (Kingma & Ba 2015).
 
     Parameters
@@ -50,14 +58,12 @@ class Adam(BaseEstimator):
 
     def check(self):
         """Raise a ValueError where a hyperparameter is out of range."""
-        for name, valid in (
-            ("learning_rate", self.learning_rate > 0),
-            ("beta1", 0 <= self.beta1 < 1),
-            ("beta2", 0 <= self.beta2 < 1),
-            ("epsilon", self.epsilon > 0),
-        ):
-            if not valid:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, which is out of range")
+        super().check()
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; numbers in [0, 1) are accepted")
+        if not self.epsilon > 0:
+            raise ValueError(f"epsilon is {self.epsilon!r}; positive numbers are accepted")
 
     def begin(self, weights):
         """Moments and the number of updates so far."""
@@ -79,6 +85,6 @@ def clip(gradient, by_norm=None, by_value=None):
     if by_value is not None:
         np.clip(gradient, -by_value, by_value, out=gradient)
     if by_norm is not None:
-        norm = np.sqrt(np.dot(gradient, gradient))
+        norm = np.sqrt(np.square(gradient, dtype=float).sum())  # an exploding gradient's square exceeds float32
         if norm > by_norm:
             gradient *= by_norm / norm

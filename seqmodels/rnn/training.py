@@ -48,6 +48,11 @@ def train(
     Returns
     -------
     Outcome
+
+    Raises
+    ------
+    FloatingPointError
+        Where training diverges.
     """
     began = time.perf_counter()
 
@@ -62,25 +67,37 @@ def train(
         order = generator.permutation(n_sequences)
         log_likelihood = mass = unreported = 0.0
         for first in range(0, n_sequences, batch_size):
-            value, count, gradient = loss_and_gradient(weights, order[first : first + batch_size])
-            if not (np.isfinite(value) and np.isfinite(gradient).all()):
-                raise FloatingPointError(
-                    f"the loss or its gradient became infinite or NaN in epoch {epoch + 1}; "
-                    "a smaller learning_rate or clip_norm would help"
-                )
-            clip(gradient, clip_norm, clip_value)
-            optimizer.update(weights, gradient, state)
-            log_likelihood, mass, unreported = log_likelihood + value, mass + count, unreported + count
+            with _overflow_allowed():
+                value, count, gradient = loss_and_gradient(weights, order[first : first + batch_size])
+                _check_finite(epoch + 1, value, gradient)
+                clip(gradient, clip_norm, clip_value)
+                optimizer.update(weights, gradient, state)
+            log_likelihood, mass, unreported = log_likelihood + value, mass + float(count), unreported + count
             if unreported >= REPORT_EVERY and first + batch_size < n_sequences:
                 unreported = 0.0
                 share = (first + batch_size) / n_sequences
                 if stop := report(weights, record(epoch + share, log_likelihood / mass), False):
                     break
         epoch += 1
-        value = None if validate is None else validate(weights)
+        _check_finite(epoch, weights)
+        with _overflow_allowed():
+            value = None if validate is None else validate(weights)
         if validate is None or value > best_value:
             best, best_value, since_best = weights.copy(), value, 0
         else:
             since_best += 1
         stop = report(weights, record(float(epoch), log_likelihood / mass, value), True) or stop
     return Outcome(best, epoch, since_best >= patience)
+
+
+def _overflow_allowed():
+    """No warnings, for what overflows is either found by `_check_finite` or a validation score worse than any."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def _check_finite(epoch, *arrays):
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise FloatingPointError(
+            f"the loss, its gradient or the weights became infinite or NaN in epoch {epoch}; "
+            "a smaller learning_rate or clip_norm would help"
+        )
