@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.cluster import KMeans
 
 from ..arrays import choose, map_arrays, take
 from .base import Emission, keep_without_mass
+from .clusters import cluster
 
 __all__ = ["Mixture", "MixtureParameters"]
 
@@ -112,13 +112,11 @@ class Mixture(Emission):
         points = self.points(values)
         shares = np.empty((S, K, self.n))
         for k in range(K):
-            if points is None or (visits[:, k] > 0).sum() <= self.n:
+            labels = None if points is None else cluster(points, visits[:, k], self.n, generator)
+            if labels is None:
                 shares[:, k] = generator.dirichlet(np.ones(self.n), S)
             else:
-                clusters = KMeans(self.n, n_init=1, random_state=int(generator.integers(2**31)))
-                chosen = visits[:, k] > 0
-                clusters.fit(points[chosen], sample_weight=visits[chosen, k])
-                shares[:, k] = np.eye(self.n)[clusters.predict(points)]
+                shares[:, k] = np.eye(self.n)[labels]
         split = visits[:, :, None] * shares
         components = map_arrays(lambda array: array[:, 0], rough.components)
         components = self.emission.initial_parameters(values, split.reshape(S, -1), components, generator)

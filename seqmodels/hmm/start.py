@@ -1,11 +1,10 @@
 """Where EM starts: an M-step on made-up responsibilities, so that one initialiser serves every family."""
 
 import numpy as np
-from sklearn.cluster import KMeans
+
+from ..emissions.clusters import cluster
 
 __all__ = ["made_up_responsibilities", "starting_transition"]
-
-N_CLUSTERED = 20_000  # at most so many observations are clustered; the rest go to the nearest centre
 
 
 def made_up_responsibilities(how, n_states, values, counts, family, generator):
@@ -25,15 +24,10 @@ def made_up_responsibilities(how, n_states, values, counts, family, generator):
     family : Emission
     generator : numpy.random.Generator
     """
-    seed = int(generator.integers(2**31))
     points = family.points(values) if how == "kmeans" else None
-    if points is not None and len(np.unique(points[counts > 0], axis=0)) >= n_states:
-        chosen = np.flatnonzero(counts > 0)
-        if len(chosen) > N_CLUSTERED:
-            chosen = np.sort(generator.choice(chosen, N_CLUSTERED, replace=False))
-        clusters = KMeans(n_states, n_init=1, random_state=seed)
-        clusters.fit(points[chosen], sample_weight=counts[chosen])
-        return np.eye(n_states)[clusters.predict(points)]
+    labels = None if points is None else cluster(points, counts, n_states, generator)
+    if labels is not None:
+        return np.eye(n_states)[labels]
     return generator.dirichlet(np.ones(n_states), len(values))
 
 
