@@ -21,9 +21,9 @@ N_PATHS = 1000  # sampled paths behind a forecast that has no closed form
 class SequenceModel(BaseEstimator):
     """Contract and common methods of all generative models.
 
-    A model defines :meth:`start`, :meth:`predictive` and :meth:`update`, and how to fit. All else follows from
-    these three; models override what they can do faster, and the tests hold the two against each other. A
-    belief is an array whose leading axis runs over sequences.
+    A model defines :meth:`start`, :meth:`predictive` and :meth:`update`, and how to fit. All else follows
+    from these three; models override what they can do faster, and the tests hold the two against each other.
+    A belief is an array whose leading axis runs over sequences.
     """
 
     # ---------------------------------------------------------------- what a model defines
@@ -86,9 +86,13 @@ class SequenceModel(BaseEstimator):
     def _learn_data(self, sequences, name="X"):
         """Note what kind of data this is, and return it as the family wants it."""
         if sequences.given is not None:
-            raise ValueError(f"{name} has observations that are merely given; such sequences can be scored only")
+            raise ValueError(
+                f"{name} has observations that are merely given; such sequences can be scored only"
+            )
         if self.emission is not None and not isinstance(self.emission, Emission):
-            raise TypeError(f"emission is {self.emission!r}; an emission such as Gaussian(), or None, is accepted")
+            raise TypeError(
+                f"emission is {self.emission!r}; an emission such as Gaussian(), or None, is accepted"
+            )
         self.family_ = default_emission(sequences, name) if self.emission is None else self.emission
         sequences = sequences.encoded(name=name) if self.family_.symbolic else sequences.numeric(name)
         self.family_.check(sequences, name)
@@ -103,16 +107,20 @@ class SequenceModel(BaseEstimator):
         check_is_fitted(self, "family_")
         sequences = Sequences.wrap(X, lengths, name=name)
         if sequences.n_features != self.n_features_in_:
-            raise ValueError(f"{name} has {sequences.n_features} columns; the model was fitted to {self.n_features_in_}")
+            raise ValueError(
+                f"{name} has {sequences.n_features} columns; the model was fitted to {self.n_features_in_}"
+            )
         if self.family_.symbolic:
-            sequences = sequences.encoded(self._template.alphabet, getattr(self.family_, "unknown", "keep"), name)
+            sequences = sequences.encoded(
+                self._template.alphabet, getattr(self.family_, "unknown", "keep"), name
+            )
         else:
             sequences = sequences.numeric(name)
         self.family_.check(sequences, name)
         return sequences
 
     def _report(self, record):
-        """Add a record to the history, tell those who want to know, and return whether one of them says stop."""
+        """Add a record to the history, tell those who want to know, and return whether one says stop."""
         self.history_.append(record)
         if self.verbose:
             print("  ".join(f"{key} {value:.6g}" for key, value in record.items() if value is not None))
@@ -152,7 +160,7 @@ class SequenceModel(BaseEstimator):
         return 2 * self.n_parameters_ - 2 * float(self.log_likelihood(X, lengths).sum())
 
     def bic(self, X, lengths=None):
-        """Bayesian information criterion, ``p log M - 2 log L`` over M observed time steps; lower is better."""
+        """Bayesian information criterion, ``p log M - 2 log L`` over M observed steps; lower is better."""
         sequences = self._known(X, lengths)
         penalty = self.n_parameters_ * np.log(sequences.scored.sum())
         return float(penalty - 2 * self.log_likelihood(sequences).sum())
@@ -213,7 +221,10 @@ class SequenceModel(BaseEstimator):
             raise ValueError(f"n_steps is {n_steps!r}; integers from 1 are accepted")
         beliefs = self._beliefs_after(sequences)
         if beam_width is not None:
-            return [self._template.outside(self._beam(beliefs[n : n + 1], n_steps, beam_width)) for n in range(len(beliefs))]
+            return [
+                self._template.outside(self._beam(beliefs[n : n + 1], n_steps, beam_width))
+                for n in range(len(beliefs))
+            ]
         generator = np.random.default_rng(getattr(self, "random_state", None))
         return [
             self._template.outside(self._point_forecast(beliefs[n : n + 1], n_steps, generator))
@@ -243,7 +254,17 @@ class SequenceModel(BaseEstimator):
             belief = self.update(belief[beam], code[:, None])
         return paths[0][:, None]
 
-    def sample(self, n_sequences=1, length=100, *, prefix=None, temperature=1.0, top_k=None, top_p=None, random_state=None):
+    def sample(
+        self,
+        n_sequences=1,
+        length=100,
+        *,
+        prefix=None,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        random_state=None,
+    ):
         """Draw sequences from the model.
 
         Parameters
@@ -264,7 +285,8 @@ class SequenceModel(BaseEstimator):
         """
         generator = np.random.default_rng(random_state)
         belief = self._start_sampling(n_sequences, length, prefix)
-        dtype = self._template.values.dtype if self.family_.discrete else float  # whatever numbers were seen in fit
+        # real numbers stay real whatever they were fitted to; counts are of the type they came in
+        dtype = self._template.values.dtype if self.family_.discrete else float
         values = np.empty((n_sequences, length, self.n_features_in_), dtype=dtype)
         for t in range(length):
             values[:, t] = self.predictive(belief).sample_values(generator, temperature, top_k, top_p)
@@ -288,7 +310,7 @@ class SequenceModel(BaseEstimator):
 
 
 class Stream:
-    """One sequence as it arrives: `predictive` is the next observation's distribution, `update(x)` sees it."""
+    """One sequence as it arrives: `predictive` is what is expected next, `update(x)` sees it."""
 
     def __init__(self, model):
         self._model = model
@@ -333,9 +355,12 @@ def _point(predictive):
 
 def _pooled(predictive):
     """N equally likely predictives as one mixture."""
+
     def flat(array):
         array = np.broadcast_to(array, (*predictive.weights.shape, *array.shape[2:]))
         return array.reshape(1, -1, *array.shape[2:])
 
     weights = predictive.weights.reshape(1, -1) / len(predictive)
-    return Predictive(predictive.emission, weights, map_arrays(flat, predictive.parameters), predictive._template)
+    return Predictive(
+        predictive.emission, weights, map_arrays(flat, predictive.parameters), predictive._template
+    )

@@ -40,10 +40,18 @@ class _Cache(FunctionCache):
     def _index_key(self, signature, codegen):
         return signature, codegen.magic_tuple(), _checksum_of_sources(), self._specialisation
 
+    # A full, vanished or unreadable disk costs a compilation, not the result.
+
+    def load_overload(self, signature, target_context):
+        try:
+            return super().load_overload(signature, target_context)
+        except OSError:
+            return None
+
     def save_overload(self, signature, data):
         try:
             super().save_overload(signature, data)
-        except OSError:  # a full or vanished disk costs the next process a compilation, not this one its result
+        except OSError:
             pass
 
 
@@ -66,7 +74,9 @@ def kernel(function=None, *, key=None, **options):
     if function is None:
         return functools.partial(kernel, key=key, **options)
     if function.__closure__ and key is None:
-        raise TypeError(f"the kernel {function.__qualname__} is a closure: name the specialisation with key=...")
+        raise TypeError(
+            f"the kernel {function.__qualname__} is a closure: name the specialisation with key=..."
+        )
     options = {"nogil": True, "error_model": "numpy"} | options
     dispatcher = numba.njit(**options)(function)
     if dispatcher is not function:  # it is, where NUMBA_DISABLE_JIT is set
@@ -85,12 +95,17 @@ class when_compiling(event.Listener):
 
     def __init__(self, report):
         self._report = report
+        self._depth = 0  # functions that are compiled into others begin and end within them
 
     def on_start(self, event):
-        self._report(True)
+        self._depth += 1
+        if self._depth == 1:
+            self._report(True)
 
     def on_end(self, event):
-        self._report(False)
+        self._depth -= 1
+        if self._depth == 0:
+            self._report(False)
 
     def __enter__(self):
         event.register("numba:compile", self)

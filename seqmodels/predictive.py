@@ -59,9 +59,11 @@ class Predictive:
         return self._outside(self.mode_values())
 
     def probabilities(self):
-        """Probabilities (N, V) of the symbols of the alphabet; the unknown symbol, where it has mass, is last."""
+        """Probabilities (N, V) of the symbols; the unknown symbol, where it has mass, comes last."""
         if not self.emission.symbolic:
-            raise TypeError(f"{type(self.emission).__name__} observations are not symbols; use log_density or interval")
+            raise TypeError(
+                f"{type(self.emission).__name__} observations are not symbols; use log_density or interval"
+            )
         return self._symbol_probabilities()
 
     def interval(self, level=0.9):
@@ -86,9 +88,20 @@ class Predictive:
     def encode(self, x):
         """One observation each as values (N, D)."""
         wrapped = type(self._template).wrap([[observation] for observation in x], name="x")
-        if self._template.alphabet is not None:
+        if len(wrapped) != len(self):
+            raise ValueError(
+                f"x holds {len(wrapped)} observations; one for each of the {len(self)} is accepted"
+            )
+        if wrapped.n_features != self._template.n_features:
+            raise ValueError(
+                f"x has {wrapped.n_features} columns; "
+                f"{self._template.n_features}, as in the data, are accepted"
+            )
+        if self.emission.symbolic:
             return wrapped.encoded(self._template.alphabet, name="x").values
-        return wrapped.numeric("x").values
+        wrapped = wrapped.numeric("x")
+        self.emission.check(wrapped, "x")
+        return wrapped.values
 
     def _outside(self, values):
         outside = self._template.outside(values)
@@ -193,4 +206,3 @@ def reshaped(probabilities, temperature=1.0, top_k=None, top_p=None):
         kept &= np.cumsum(falling, axis=1) - falling < top_p
     np.put_along_axis(p, order, np.where(kept, falling, 0.0), axis=1)
     return p / p.sum(axis=1, keepdims=True)
-

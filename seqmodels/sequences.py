@@ -96,14 +96,18 @@ class Sequences:
         form = "text" if all(form == "text" for form in forms) else "rows" if forms[0] == "rows" else "flat"
         if symbolic:
             if form == "rows" and items[0][1].shape[1] != 1:
-                raise TypeError(f"{name} holds symbols in {items[0][1].shape[1]} columns; one column is accepted")
+                raise TypeError(
+                    f"{name} holds symbols in {items[0][1].shape[1]} columns; one column is accepted"
+                )
             values, alphabet = _encode(np.concatenate([array.ravel() for _, array in items]), form)
             return cls(values[:, None], offsets, alphabet, form)
         values = np.concatenate([array.reshape(len(array), -1) for _, array in items])
         if values.dtype.kind == "f" and not np.all(finite := np.isfinite(values) | np.isnan(values)):
             m, d = np.argwhere(~finite)[0]
             sequences = cls(values, offsets, form=form)
-            raise ValueError(f"{sequences.where(m, name, d)} is {values[m, d]}; finite numbers and NaN are accepted")
+            raise ValueError(
+                f"{sequences.where(m, name, d)} is {values[m, d]}; finite numbers and NaN are accepted"
+            )
         return cls(values, offsets, form=form)
 
     # ---------------------------------------------------------------- what it looks like
@@ -184,7 +188,8 @@ class Sequences:
             return "".join("\N{REPLACEMENT CHARACTER}" if symbol is None else symbol for symbol in decoded)
         array = np.empty(len(decoded), dtype=object)
         array[:] = decoded
-        if None not in decoded and all(type(symbol) in (int, str) for symbol in self.alphabet):
+        kinds = {type(symbol) for symbol in self.alphabet}
+        if None not in decoded and (kinds == {int} or kinds == {str}):
             array = np.array(decoded)
         return array if self.form != "rows" else array[:, None]
 
@@ -213,7 +218,8 @@ class Sequences:
             if fractional.any():
                 m = int(np.argmax(fractional))
                 raise ValueError(
-                    f"{self.where(m, name)} is {self.values[m, 0]}; symbols are accepted: integers, strings or objects"
+                    f"{self.where(m, name)} is {self.values[m, 0]}; "
+                    "symbols are accepted: integers, strings or objects"
                 )
             own, codes = np.unique(self.values[:, 0], return_inverse=True)
             observed = own[~np.isnan(own)]
@@ -222,19 +228,25 @@ class Sequences:
         else:
             own, codes = self.alphabet, self.values[:, 0]
         target = own if alphabet is None else tuple(alphabet)
+        translated = codes
         if target != own:
             known = {symbol: code for code, symbol in enumerate(target)}
-            translation = np.array([*(known.get(symbol, len(target)) for symbol in own), len(target), MISSING])
-            codes = translation[codes]
-        codes = codes.astype(np.int64)
-        if unknown == "error" and np.any(codes == len(target)):
-            m = int(np.argmax(codes == len(target)))
-            original = self.outside(self.values[m : m + 1])
+            if len(known) < len(target):
+                raise ValueError(
+                    f"alphabet has {len(target)} symbols, of which only {len(known)} are different"
+                )
+            translation = np.array(
+                [*(known.get(symbol, len(target)) for symbol in own), len(target), MISSING]
+            )
+            translated = translation[codes]
+        if unknown == "error" and np.any(translated == len(target)):
+            m = int(np.argmax(translated == len(target)))
+            symbol = repr(own[codes[m]]) if codes[m] < len(own) else "outside of its alphabet"
             raise ValueError(
-                f"{self.where(m, name)} is the symbol {original[0]!r}, which is not among the "
+                f"{self.where(m, name)} is the symbol {symbol}, which is not among the "
                 f"{len(target)} symbols seen in fit"
             )
-        return replace(self, values=codes[:, None], alphabet=target)
+        return replace(self, values=translated.astype(np.int64)[:, None], alphabet=target)
 
     def numeric(self, name="X"):
         """The same sequences as numbers, where the symbols are numbers."""
@@ -317,7 +329,9 @@ def _item(item, n, name):
     if isinstance(item, str):
         return "text", np.array(list(item), dtype=object)
     if item is None or not hasattr(item, "__iter__"):
-        raise ValueError(f"{name}[{n}] is {item!r}; a sequence was expected (write [{name}] if this is one sequence)")
+        raise ValueError(
+            f"{name}[{n}] is {item!r}; a sequence was expected (write [{name}] if this is one sequence)"
+        )
     if hasattr(item, "to_numpy"):
         item = item.to_numpy()
     try:
@@ -331,8 +345,11 @@ def _item(item, n, name):
         array = _objects(item, array)
     if array.ndim not in (1, 2):
         raise ValueError(f"{name}[{n}] has {array.ndim} dimensions; (T,) or (T, D) is accepted")
+    if array.dtype == np.uint64 and array.max(initial=0) > np.iinfo(np.int64).max:
+        array = array.astype(object)  # too large for numbers here, but not for symbols
     if array.dtype == object:
         array = _floats_if_numbers(array)
+        _check_hashable(array, n, name)
     elif array.dtype.kind == "f":
         array = array.astype(np.float64)
     else:
@@ -345,23 +362,35 @@ def _hashable_rows(item):
 
 
 def _objects(item, array):
-    """Symbols as Python objects, tuples kept whole."""
+    """Symbols as Python objects, tuples kept whole, numbers among strings kept numbers."""
     if array.ndim == 2 and _hashable_rows(item):
         objects = np.empty(len(item), dtype=object)
         objects[:] = list(item)
         return objects
-    return array.astype(object)
+    return np.array(item, dtype=object)
 
 
 def _floats_if_numbers(array):
-    """Numbers that came as objects, because None stands among them, become floats; ints stay symbols."""
+    """Numbers that came as objects, as None stands among them, become floats; a column of ints stays symbols."""
     flat = array.ravel()
     present = [element for element in flat if element is not None]
-    if any(isinstance(element, float) for element in present) and all(
+    columns = array.ndim == 2 and array.shape[1] > 1
+    if (columns or any(isinstance(element, float) for element in present)) and all(
         isinstance(element, numbers.Real) for element in present
     ):
         return np.array([np.nan if e is None else e for e in flat], dtype=float).reshape(array.shape)
     return array
+
+
+def _check_hashable(array, n, name):
+    for t, symbol in enumerate(array.ravel()):
+        try:
+            hash(symbol)
+        except TypeError:
+            raise TypeError(
+                f"{name}[{n}], position {t} is {symbol!r}; symbols have to be hashable, such as numbers, strings "
+                "and tuples, and rows have to be of one length"
+            ) from None
 
 
 def _encode(symbols, form):
@@ -370,7 +399,10 @@ def _encode(symbols, form):
         points = np.frombuffer("".join(symbols).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
         distinct, codes = np.unique(points, return_inverse=True)
         return codes.astype(np.int64), tuple(chr(point) for point in distinct)
-    symbols = [None if isinstance(s, float) and s != s else s.item() if isinstance(s, np.generic) else s for s in symbols]
+    symbols = [
+        None if isinstance(s, float) and s != s else s.item() if isinstance(s, np.generic) else s
+        for s in symbols
+    ]
     distinct = dict.fromkeys(symbol for symbol in symbols if symbol is not None)
     try:
         alphabet = tuple(sorted(distinct))

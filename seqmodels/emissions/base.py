@@ -17,8 +17,8 @@ class Emission(BaseEstimator):
 
     A family defines, for all models: :meth:`check`, :meth:`log_density`, :meth:`sample`, :meth:`mean`,
     :meth:`mode`, :meth:`cdf` and :meth:`n_parameters`; for HMMs: :meth:`rough`,
-    :meth:`sufficient_statistics`, :meth:`maximize` and, where it has a prior, :meth:`log_prior`; for networks:
-    :meth:`n_raw`, :meth:`from_raw` and :meth:`value_and_gradient`.
+    :meth:`sufficient_statistics`, :meth:`maximize` and, where it has a prior, :meth:`log_prior`; for
+    networks: :meth:`n_raw`, :meth:`from_raw` and :meth:`value_and_gradient`.
     """
 
     #: Whether observations are symbols, read as codes.
@@ -85,7 +85,12 @@ class Emission(BaseEstimator):
         """
         if not self.discrete:
             return values, np.arange(len(values))
+        missing = np.isnan(values)
+        if missing.any():  # NaN is not equal to NaN, and would make a row of its own every time
+            values = np.where(missing, -np.inf, values)
         distinct, rows = np.unique(values, axis=0, return_inverse=True)
+        if missing.any():
+            distinct = np.where(distinct == -np.inf, np.nan, distinct)
         return distinct, rows.reshape(-1)
 
     def log_table(self, values, parameters):
@@ -134,7 +139,9 @@ def raise_at(wrong, sequences, name, accepted):
     """Raise a ValueError that names the first place where `wrong` (M, D) holds."""
     if wrong.any():
         m, d = np.argwhere(wrong)[0]
-        raise ValueError(f"{sequences.where(m, name, d)} is {sequences.values[m, d]}; {accepted} are accepted")
+        raise ValueError(
+            f"{sequences.where(m, name, d)} is {sequences.values[m, d]}; {accepted} are accepted"
+        )
 
 
 def observed_mass(values, visits):

@@ -60,7 +60,8 @@ class Bernoulli(Emission):
 
     def log_table(self, values, parameters):
         with np.errstate(divide="ignore"):
-            log_one, log_zero = np.log(parameters.probabilities), np.log1p(-parameters.probabilities)  # (K, D)
+            log_one = np.log(parameters.probabilities)  # (K, D)
+            log_zero = np.log1p(-parameters.probabilities)
         if not (np.isfinite(log_one).all() and np.isfinite(log_zero).all()):
             return super().log_table(values, parameters)
         ones, observed = np.nan_to_num(values), (~np.isnan(values)).astype(float)
@@ -132,7 +133,7 @@ def _logistic(values, raw, offset, out):
                 continue
             logit = raw[i, d] + offset[d]
             small = np.exp(-abs(logit))  # at most 1: no overflow on either side
-            total += min(logit, 0 * one) - np.log1p(small) if x > 0 else -max(logit, 0 * one) - np.log1p(small)
+            total += (min(logit, 0 * one) if x > 0 else -max(logit, 0 * one)) - np.log1p(small)
             out[i, d] = x - (one if logit >= 0 else small) / (one + small)
         log_probability[i] = total
     return log_probability

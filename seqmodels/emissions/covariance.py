@@ -134,7 +134,7 @@ class Full:
 
 
 class Tied(Full):
-    """One matrix shared by all states (in a mixture, by the components of a state), broadcast to (..., D, D)."""
+    """One matrix shared by all states (in a mixture, by a state's components), broadcast to (..., D, D)."""
 
     def maximize(self, mass, sums, seconds, old, floor):
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -143,7 +143,8 @@ class Tied(Full):
         total = mass[..., 0].sum(axis=-1)
         pooled = scatter.sum(axis=-3) / np.maximum(total, np.finfo(float).tiny)[..., None, None]
         pooled = _floored(pooled, total > 0, floor)
-        return np.broadcast_to(keep_without_mass(total, pooled, old[..., 0, :, :])[..., None, :, :], old.shape).copy()
+        shared = keep_without_mass(total, pooled, old[..., 0, :, :])
+        return np.broadcast_to(shared[..., None, :, :], old.shape).copy()
 
     def n_parameters(self, covariances):
         sharing = covariances.shape[-3] if covariances.ndim > 2 else 1

@@ -52,7 +52,9 @@ class Gaussian(Emission):
     @property
     def _shape(self):
         if self.covariance not in COVARIANCES:
-            raise ValueError(f"covariance is {self.covariance!r}; {', '.join(map(repr, COVARIANCES))} are accepted")
+            raise ValueError(
+                f"covariance is {self.covariance!r}; {', '.join(map(repr, COVARIANCES))} are accepted"
+            )
         return COVARIANCES[self.covariance]
 
     @property
@@ -94,7 +96,9 @@ class Gaussian(Emission):
     def sufficient_statistics(self, values, visits, parameters):
         """Moments about the means in `parameters`, which keeps them exact far from zero."""
         mass = observed_mass(values, visits)
-        sums = np.array([v @ np.nan_to_num(values - mean) for v, mean in zip(visits.T, parameters.means, strict=True)])
+        sums = np.array(
+            [v @ np.nan_to_num(values - mean) for v, mean in zip(visits.T, parameters.means, strict=True)]
+        )
         seconds = self._shape.second_moments(lambda k: values - parameters.means[k], visits)
         return GaussianStatistics(mass, sums, seconds)
 
@@ -123,8 +127,8 @@ class Gaussian(Emission):
         mean = (mass * parameters.means + sums).sum(axis=states) / total
         centred = parameters.means - mean
         variances = (squares + 2 * centred * sums + mass * centred**2).sum(axis=states) / total
-        # what is left of a constant column is rounding
-        constant = variances <= 1e-12 * np.maximum(mean**2, np.finfo(float).tiny)
+        # what is left of a constant column is rounding, some 1e-16 of its value
+        constant = variances <= 1e-28 * np.maximum(mean**2, np.finfo(float).tiny)
         return np.where(constant, _variance_of_a_constant(mean), variances)
 
     def n_parameters(self, parameters):
@@ -134,15 +138,16 @@ class Gaussian(Emission):
 
     def n_raw(self, marginal):
         """A mean a column, in standard deviations, and the logarithm of each scale."""
-        return marginal.means.shape[-1] + max(1, marginal.covariances.shape[-1] if marginal.covariances.ndim else 1)
+        n_scales = marginal.covariances.shape[-1] if marginal.covariances.ndim else 1
+        return marginal.means.shape[-1] + n_scales
 
     def from_raw(self, raw, marginal):
         """Mean and standard deviation, both relative to the marginal's."""
         D = marginal.means.shape[-1]
         scale = np.sqrt(marginal.covariances)
-        deviation = scale * np.exp(np.maximum(raw[..., D:], np.log(VARIANCE_FLOOR) / 2))
+        ratio = np.exp(np.maximum(raw[..., D:], np.log(VARIANCE_FLOOR) / 2)) ** 2
         means = marginal.means + raw[..., :D] * scale
-        return GaussianParameters(means, deviation**2 if scale.ndim else deviation[..., 0] ** 2)
+        return GaussianParameters(means, marginal.covariances * (ratio if scale.ndim else ratio[..., 0]))
 
     def value_and_gradient(self, values, raw, marginal, out):
         """Log densities (n,), and their gradient in `raw` (n, R) written to `out`."""

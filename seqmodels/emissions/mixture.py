@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import choose, map_arrays, take
+from ..sequences import MISSING
 from .base import Emission, keep_without_mass
 from .clusters import cluster
 
@@ -46,19 +47,25 @@ class Mixture(Emission):
     @property
     def symbolic(self):
         """As the mixed family."""
-        return self.emission.symbolic
+        return self._mixed.symbolic
 
     @property
     def discrete(self):
         """As the mixed family."""
-        return self.emission.discrete
+        return self._mixed.discrete
+
+    @property
+    def _mixed(self):
+        if not isinstance(self.emission, Emission):
+            raise TypeError(
+                f"Mixture(emission={self.emission!r}): an emission such as Gaussian() is accepted"
+            )
+        return self.emission
 
     def check(self, sequences, name="X"):
-        if not isinstance(self.emission, Emission):
-            raise TypeError(f"Mixture(emission={self.emission!r}): an emission such as Gaussian() is accepted")
         if not (isinstance(self.n, int | np.integer) and self.n >= 1):
             raise ValueError(f"Mixture(n={self.n!r}): integers from 1 are accepted")
-        self.emission.check(sequences, name)
+        self._mixed.check(sequences, name)
 
     def log_density(self, values, parameters):
         densities = self.emission.log_density(values[..., None, :], parameters.components)
@@ -123,12 +130,16 @@ class Mixture(Emission):
         components = map_arrays(lambda array: array.reshape(K, self.n, *array.shape[1:]), components)
         mass = split.sum(axis=0)
         total = mass.sum(axis=-1, keepdims=True)
-        weights = np.where(total > 0, (mass + 1e-3 * total) / np.maximum(total * (1 + 1e-3 * self.n), 1e-300), 1 / self.n)
-        return MixtureParameters(weights, components)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            weights = (mass / total + 1e-3) / (1 + 1e-3 * self.n)
+        return MixtureParameters(np.where(total > 0, weights, 1 / self.n), components)
 
     def sufficient_statistics(self, values, visits, parameters):
         """Visits of each component, and the mixed family's statistics under them."""
         K, C = parameters.weights.shape
+        missing = (values == MISSING if self.symbolic else np.isnan(values)).all(axis=1)
+        if missing.any():  # they say nothing about the weights
+            values, visits = values[~missing], visits[~missing]
         joint = self._component_table(values, parameters)
         with np.errstate(divide="ignore"):
             joint = joint + np.log(parameters.weights)

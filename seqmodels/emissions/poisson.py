@@ -37,8 +37,8 @@ class Poisson(Emission):
         super().check(sequences, name)
         values = sequences.values
         with np.errstate(invalid="ignore"):
-            raise_at((values < 0) | (values != np.floor(values)) & ~np.isnan(values), sequences, name,
-                     "counts (integers from 0)")
+            wrong = (values < 0) | (values != np.floor(values)) & ~np.isnan(values)
+        raise_at(wrong, sequences, name, "counts (integers from 0)")
 
     def log_density(self, values, parameters):
         rates = parameters.rates
@@ -94,7 +94,7 @@ class Poisson(Emission):
         return np.floor(parameters.rates)
 
     def cdf(self, values, parameters):
-        return special.pdtr(np.floor(values), parameters.rates) * (values >= 0)
+        return special.pdtr(np.floor(np.maximum(values, 0.0)), parameters.rates) * (values >= 0)
 
 
 def _mean(values):

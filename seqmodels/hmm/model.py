@@ -12,7 +12,7 @@ from ..base import SequenceModel, mean_term
 from ..predictive import Predictive
 from ..sequences import Sequences
 from . import inference
-from .start import made_up_responsibilities, starting_transition
+from .start import made_up_responsibilities, responsibilities_under, starting_transition
 from .training import Parameters, TrainingData, baum_welch
 from .transitions import Ergodic
 
@@ -54,8 +54,8 @@ class HMM(SequenceModel):
     emission_ : NamedTuple
         Parameters of the family, leading axis K. All three may be assigned.
     history_ : list of dict
-        Of the run that was kept: iteration, objective (log-likelihood plus log prior), nats per observation on
-        training and validation data, seconds.
+        Of the run that was kept: iteration, objective (log-likelihood plus log prior), nats per observation
+        on training and validation data, seconds.
     n_iter_ : int
     converged_ : bool
     family_ : Emission
@@ -107,9 +107,8 @@ class HMM(SequenceModel):
         """
         model = cls(len(initial), emission)
         model.family_ = emission
-        model.initial_, model.transition_, model.emission_ = _checked_start(
-            {"initial": initial, "transition": transition, "emission": emission_parameters}, len(initial), emission
-        ).values()
+        given = {"initial": initial, "transition": transition, "emission": emission_parameters}
+        model._take(_checked_start(given, len(initial), emission).values())
         model._support = model.initial_ > 0, model.transition_ > 0
         if emission.symbolic:
             n_symbols = emission.n_raw(model.emission_)
@@ -130,6 +129,8 @@ class HMM(SequenceModel):
         chain = Ergodic() if self.transitions is None else self.transitions
         chain.check()
         data = TrainingData.of(sequences, self.family_, weights)
+        if data.n_scored == 0:
+            raise ValueError("every observation of the sequences with a positive sample_weight is missing")
         generators = np.random.default_rng(self.random_state).spawn(self.n_init)
         self.history_ = []
         validate = None if validation is None else self._validator(validation)
@@ -161,22 +162,25 @@ class HMM(SequenceModel):
             raise ValueError(f"init is {self.init!r}; 'kmeans', 'random' or a dict is accepted")
 
     def _start(self, sequences, data, generator):
-        given = _checked_start(self.init, self.n_states, self.family_) if isinstance(self.init, dict) else {}
-        counts = np.bincount(
-            data.rows, np.repeat(data.weights, sequences.lengths) * ~sequences.missing.all(axis=1), len(data.values)
-        )
-        how = self.init if isinstance(self.init, str) else "kmeans"
-        shares = made_up_responsibilities(how, self.n_states, data.values, counts, self.family_, generator)
+        K, given = self.n_states, {}
+        if isinstance(self.init, dict):
+            given = _checked_start(self.init, K, self.family_)
+        repeated = np.repeat(data.weights, sequences.lengths) * ~sequences.missing.all(axis=1)
+        counts = np.bincount(data.rows, repeated, len(data.values))
         rough = self.family_.rough(sequences)
-        initial = given.get("initial", np.full(self.n_states, 1 / self.n_states))
+        emission = given.get("emission")
+        if emission is None:
+            how = self.init if isinstance(self.init, str) else "kmeans"
+            shares = made_up_responsibilities(how, K, data.values, counts, self.family_, generator)
+            visits = shares * counts[:, None]
+            emission = self.family_.initial_parameters(data.values, visits, rough, generator)
+        else:
+            _same_shapes(emission, rough)
+            shares = responsibilities_under(self.family_.log_table(data.values, emission))
+        initial = given.get("initial", np.full(K, 1 / K))
         transition = given.get("transition")
         if transition is None:
             transition = starting_transition(shares, data.rows, data.offsets, generator)
-        emission = given.get("emission")
-        if emission is None:
-            emission = self.family_.initial_parameters(data.values, shares * counts[:, None], rough, generator)
-        else:
-            _same_shapes(emission, rough)
         return Parameters(initial, transition, emission)
 
     def _take(self, parameters):
@@ -209,14 +213,17 @@ class HMM(SequenceModel):
     # ---------------------------------------------------------------- a belief is p(z_t given x_<t), (n, K)
 
     def start(self, n):
+        """p(z_1), n times."""
         check_is_fitted(self, "emission_")
         return np.repeat(self.initial_[None], n, axis=0)
 
     def predictive(self, belief):
+        """The mixture of all states' emissions."""
         parameters = map_arrays(lambda array: np.asarray(array)[None], self.emission_)
         return Predictive(self.family_, belief, parameters, self._template)
 
     def update(self, belief, values):
+        """Bayes' rule, then one step of the chain."""
         return self._states_given(belief, values) @ self.transition_
 
     def _states_given(self, belief, values):
@@ -234,7 +241,8 @@ class HMM(SequenceModel):
         check_is_fitted(self, "emission_")
         values, rows = self.family_.distinct(sequences.values)
         log_table = self.family_.log_table(values, self.emission_)
-        return np.asarray(self.initial_, float), np.asarray(self.transition_, float), log_table, rows, sequences.offsets
+        initial, transition = np.asarray(self.initial_, float), np.asarray(self.transition_, float)
+        return initial, transition, log_table, rows, sequences.offsets
 
     def _terms(self, sequences):
         return inference.filtered(*self._chain_and_table(sequences))[0]
@@ -249,7 +257,7 @@ class HMM(SequenceModel):
         return sequences.split(inference.posterior(*self._chain_and_table(sequences)))
 
     def filter(self, X, lengths=None):
-        """State probabilities given the past and the present only, p(z_t given x_<=t): a list of arrays (T, K)."""
+        """State probabilities given past and present only, p(z_t given x_<=t): a list of arrays (T, K)."""
         sequences = self._known(X, lengths)
         return sequences.split(inference.filtered(*self._chain_and_table(sequences))[1])
 
@@ -284,8 +292,8 @@ class HMM(SequenceModel):
         return ahead.mode_values() if self.family_.symbolic else ahead.mean_values()
 
     def sample(
-        self, n_sequences=1, length=100, *, prefix=None, temperature=1.0, top_k=None, top_p=None, random_state=None,
-        return_states=False,
+        self, n_sequences=1, length=100, *, prefix=None, temperature=1.0, top_k=None, top_p=None,
+        random_state=None, return_states=False,
     ):  # fmt: skip
         """Draw sequences from the model.
 
@@ -307,7 +315,8 @@ class HMM(SequenceModel):
             )  # fmt: skip
         generator = np.random.default_rng(random_state)
         belief = self._start_sampling(n_sequences, length, prefix)
-        values = np.empty((n_sequences, length, self.n_features_in_), dtype=self._template.values.dtype)
+        dtype = self._template.values.dtype if self.family_.discrete else float  # as in SequenceModel.sample
+        values = np.empty((n_sequences, length, self.n_features_in_), dtype=dtype)
         states = np.empty((n_sequences, length), dtype=np.int64)
         for t in range(length):
             values[:, t] = self.predictive(belief).sample_values(generator, temperature, top_k, top_p)
@@ -320,30 +329,41 @@ def _checked_start(given, n_states, family):
     """Given parameters as arrays of the right shape; a dict with the same keys."""
     unknown = set(given) - {"initial", "transition", "emission"}
     if unknown:
-        raise ValueError(f"init has the key {min(unknown)!r}; 'initial', 'transition' and 'emission' are accepted")
+        unknown = min(unknown, key=str)
+        raise ValueError(f"init has a key {unknown!r}; 'initial', 'transition' and 'emission' are accepted")
     checked = {}
     for name, shape in (("initial", (n_states,)), ("transition", (n_states, n_states))):
         if name in given:
             array = np.array(given[name], dtype=float)
             if array.shape != shape:
-                raise ValueError(f"{name} has shape {array.shape}; with {n_states} states, {shape} is accepted")
+                raise ValueError(f"{name} has shape {array.shape}; {n_states} states take {shape}")
             if not (array >= 0).all() or not np.allclose(array.sum(axis=-1), 1, atol=1e-6):
-                raise ValueError(f"{name} must hold probabilities that sum to 1 along the last axis, got {array}")
+                raise ValueError(f"{name} is {array}; probabilities whose rows sum to 1 are accepted")
             checked[name] = array / array.sum(axis=-1, keepdims=True)
     if "emission" in given:
-        emission = given["emission"]
-        emission = family.Parameters(**emission) if isinstance(emission, dict) else emission
-        if not isinstance(emission, family.Parameters):
-            raise TypeError(
-                f"emission is {type(emission).__name__}; {family.Parameters.__name__} or a dict of its fields is accepted"
-            )
-        emission = map_arrays(lambda array: np.array(array, dtype=float), emission)
-        lengths = []
-        map_arrays(lambda array: lengths.append(len(array) if array.ndim else 0), emission)
-        if any(length != n_states for length in lengths):
-            raise ValueError(f"emission parameters have leading axes {lengths}; with {n_states} states, all must be that")
-        checked["emission"] = emission
+        checked["emission"] = _checked_emission(given["emission"], n_states, family.Parameters)
     return checked
+
+
+def _checked_emission(emission, n_states, kind):
+    """A NamedTuple of the right kind, whose finite arrays have one entry a state."""
+    if isinstance(emission, dict):
+        if set(emission) != set(kind._fields):
+            raise ValueError(f"emission has the keys {list(emission)}; {list(kind._fields)} are accepted")
+        emission = kind(**emission)
+    if not isinstance(emission, kind):
+        raise TypeError(f"emission is {emission!r}; {kind.__name__} or a dict of its fields is accepted")
+    emission = map_arrays(lambda array: np.array(array, dtype=float), emission)
+
+    def check(array):
+        if array.ndim == 0 or len(array) != n_states:
+            accepted = f"with {n_states} states, ({n_states}, ...) is accepted"
+            raise ValueError(f"emission has an array of shape {array.shape}; {accepted}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"emission holds {array[~np.isfinite(array)][0]}; finite numbers are accepted")
+
+    map_arrays(check, emission)
+    return emission
 
 
 def _same_shapes(emission, rough):

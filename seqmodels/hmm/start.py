@@ -3,8 +3,9 @@
 import numpy as np
 
 from ..emissions.clusters import cluster
+from .rescaled import likelihoods
 
-__all__ = ["made_up_responsibilities", "starting_transition"]
+__all__ = ["made_up_responsibilities", "responsibilities_under", "starting_transition"]
 
 
 def made_up_responsibilities(how, n_states, values, counts, family, generator):
@@ -29,6 +30,13 @@ def made_up_responsibilities(how, n_states, values, counts, family, generator):
     if labels is not None:
         return np.eye(n_states)[labels]
     return generator.dirichlet(np.ones(n_states), len(values))
+
+
+def responsibilities_under(log_table):
+    """Responsibilities (S, K) of equally probable states of given log densities (S, K)."""
+    table, _ = likelihoods(log_table)
+    total = table.sum(axis=1, keepdims=True)
+    return np.where(total > 0, table / np.where(total > 0, total, 1.0), 1 / table.shape[1])
 
 
 def starting_transition(responsibilities, rows, offsets, generator):

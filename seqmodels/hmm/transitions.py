@@ -4,10 +4,12 @@ import numpy as np
 from scipy.special import xlogy
 from sklearn.base import BaseEstimator
 
+from .rescaled import SMALLEST_TRANSITION
+
 __all__ = ["Ergodic"]
 
-NEVER = 1e-200
-"""A fitted transition below this is set to zero; no sequence of positive probability can have needed it."""
+NEVER = SMALLEST_TRANSITION
+"""A fitted transition below this is set to zero: no sequence needs it, and it would call for logarithms."""
 
 
 class Ergodic(BaseEstimator):
@@ -28,7 +30,7 @@ class Ergodic(BaseEstimator):
     def check(self):
         """Raise a ValueError where a hyperparameter is out of range."""
         if not (np.isscalar(self.prior) and self.prior >= 1):
-            raise ValueError(f"prior is {self.prior!r}; numbers from 1 are accepted (1 is maximum likelihood)")
+            raise ValueError(f"prior is {self.prior!r}; numbers from 1 (maximum likelihood) are accepted")
 
     def maximize(self, counts, old):
         """Probabilities that maximise expected log-likelihood plus log prior, along the last axis.

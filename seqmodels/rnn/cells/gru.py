@@ -16,7 +16,7 @@ class GRU(Cell):
 
     ``r, z = sigmoid(x W_x + h_before W_h + b)``; then, with the reset after the product (PyTorch, cuDNN),
     ``n = tanh(x W_xn + b_n + r (h_before W_hn))`` and ``h = (1 - z) n + z h_before``; with the reset before the
-    product (Cho et al. 2014), ``n = tanh(x W_xn + b_n + (r h_before) W_hn)`` and
+    product (Cho et al. 2014; z as in Chung et al. 2014), ``n = tanh(x W_xn + b_n + (r h_before) W_hn)`` and
     ``h = (1 - z) h_before + z n``. Mind that z keeps in the one and replaces in the other.
 
     Parameters

@@ -1,0 +1,302 @@
+"""Slow and plain: what the fast code is held against."""
+
+import itertools
+import math
+from collections import Counter, defaultdict
+from typing import NamedTuple
+
+import numpy as np
+
+# -------------------------------------------------------------------- interpolated Kneser-Ney
+
+START, GAP = "<start>", "<gap>"
+
+
+def kneser_ney(sequences, weights, alphabet, order):
+    """A function of (history, symbol), the interpolated Kneser-Ney probability; None is a missing symbol.
+
+    Symbols outside of the alphabet are one symbol, "unknown".
+    """
+    raw = Counter()  # n-gram -> weighted count
+    left = defaultdict(set)  # n-gram -> what stood before it
+    for sequence, weight in zip(sequences, weights, strict=True):
+        if weight == 0:
+            continue
+        for t, symbol in enumerate(sequence):
+            if symbol is None:
+                continue
+            symbol = symbol if symbol in alphabet else "unknown"
+            before = [START, *sequence[:t]] if t <= order else sequence[t - order - 1 : t]
+            context = usable(before, alphabet)
+            for length in range(min(order, len(context)) + 1):
+                gram = (*context[len(context) - length :], symbol)
+                raw[gram] += weight
+                left[gram].add(context[-length - 1] if length < len(context) else GAP)
+
+    def count(gram):
+        at_start = gram[0] == START
+        return raw[gram] if len(gram) == order + 1 or at_start else len(left[gram])
+
+    counts = {gram: count(gram) for gram in raw}
+    discounts = {}
+    followers = defaultdict(dict)
+    for length in range(1, order + 2):
+        of_length = {gram: c for gram, c in counts.items() if len(gram) == length}
+        once = sum(0.5 <= c < 1.5 for c in of_length.values())
+        twice = sum(1.5 <= c < 2.5 for c in of_length.values())
+        discounts[length] = once / (once + 2 * twice) if once and twice else 0.5
+        for gram, c in of_length.items():
+            followers[gram[:-1]][gram[-1]] = c
+
+    def probability(context, symbol):
+        shorter = probability(context[1:], symbol) if context else 1 / (len(alphabet) + 1)
+        if context not in followers:
+            return shorter
+        discount, total = discounts[len(context) + 1], sum(followers[context].values())
+        own = max(followers[context].get(symbol, 0) - discount, 0) / total
+        return own + sum(min(c, discount) for c in followers[context].values()) / total * shorter
+
+    def of(history, symbol):
+        before = [START, *history] if len(history) < order else history[len(history) - order :]
+        return probability(usable(before, alphabet), symbol if symbol in alphabet else "unknown")
+
+    return of
+
+
+def usable(before, alphabet):
+    """The symbols (and start marker) after the last gap."""
+    context = ()
+    for symbol in before:
+        context = (*context, symbol) if symbol == START or symbol in alphabet else ()
+    return context
+
+
+# -------------------------------------------------------------------- recurrent networks, one number at a time
+# Weights lie as PyTorch documents them: W_ih (G H, I) and W_hh (G H, H), one block of H rows a gate, in the order
+# i f g o (LSTM) and r z n (GRU). A step maps (x, h, c, W_ih, W_hh, b) to (h, c), all of them lists.
+
+
+def logistic(x):
+    return 1 / (1 + math.exp(-x))
+
+
+def dot(a, b):
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def blocks(rows, n):
+    """Rows (n H, ...) as n lists of H rows."""
+    H = len(rows) // n
+    return [rows[gate * H : (gate + 1) * H] for gate in range(n)]
+
+
+def elman_step(f):
+    """h = f(W_ih x + W_hh h + b), Elman (1990)."""
+
+    def step(x, h, c, W_ih, W_hh, b):
+        return [f(dot(W_ih[j], x) + dot(W_hh[j], h) + b[j]) for j in range(len(h))], c
+
+    return step
+
+
+def lstm_step(x, h, c, W_ih, W_hh, b):
+    """Hochreiter and Schmidhuber (1997) with the forget gate of Gers, Schmidhuber and Cummins (2000)."""
+    new_h, new_c = [], []
+    for j in range(len(h)):
+        i, f, g, o = (
+            dot(W[j], x) + dot(R[j], h) + bias[j]
+            for W, R, bias in zip(blocks(W_ih, 4), blocks(W_hh, 4), blocks(b, 4), strict=True)
+        )
+        new_c.append(logistic(f) * c[j] + logistic(i) * math.tanh(g))
+        new_h.append(logistic(o) * math.tanh(new_c[j]))
+    return new_h, new_c
+
+
+def gru_step_reset_after(x, h, c, W_ih, W_hh, b):
+    """As torch.nn.GRU: n = tanh(W_in x + b_in + r * (W_hn h)), h' = (1 - z) * n + z * h."""
+    (W_r, W_z, W_n), (R_r, R_z, R_n), (b_r, b_z, b_n) = blocks(W_ih, 3), blocks(W_hh, 3), blocks(b, 3)
+    new = []
+    for j in range(len(h)):
+        r = logistic(dot(W_r[j], x) + dot(R_r[j], h) + b_r[j])
+        z = logistic(dot(W_z[j], x) + dot(R_z[j], h) + b_z[j])
+        n = math.tanh(dot(W_n[j], x) + b_n[j] + r * dot(R_n[j], h))
+        new.append((1 - z) * n + z * h[j])
+    return new, c
+
+
+def gru_step_reset_before(x, h, c, W_ih, W_hh, b):
+    """Cho et al. (2014), z as in Chung et al. (2014): n = tanh(W_n x + R_n (r * h)), h' = (1 - z) * h + z * n."""
+    (W_r, W_z, W_n), (R_r, R_z, R_n), (b_r, b_z, b_n) = blocks(W_ih, 3), blocks(W_hh, 3), blocks(b, 3)
+    r = [logistic(dot(W_r[j], x) + dot(R_r[j], h) + b_r[j]) for j in range(len(h))]
+    gated = [r_j * h_j for r_j, h_j in zip(r, h, strict=True)]
+    new = []
+    for j in range(len(h)):
+        z = logistic(dot(W_z[j], x) + dot(R_z[j], h) + b_z[j])
+        n = math.tanh(dot(W_n[j], x) + dot(R_n[j], gated) + b_n[j])
+        new.append((1 - z) * h[j] + z * n)
+    return new, c
+
+
+def run_layer(step, inputs, W_ih, W_hh, b):
+    """Hidden states and memories of one sequence of input vectors, both starting at zero."""
+    H = len(W_hh[0])
+    h, c = [0.0] * H, [0.0] * H
+    hidden, memory = [], []
+    for x in inputs:
+        h, c = step(x, h, c, W_ih, W_hh, b)
+        hidden.append(h)
+        memory.append(c)
+    return hidden, memory
+
+
+def network_terms(sequence, steps, weights, read, start, log_density):
+    """log p(x_t given x_<t) of one sequence under a network.
+
+    `steps` holds one step a layer, `weights` arrays under PyTorch's names, `read` turns an observation into an
+    input vector, `start` is the vector before the first one, `log_density(x, raw)` belongs to the family.
+    """
+    weights = {name: array.tolist() for name, array in weights.items()}
+    inputs = [start, *(read(x) for x in sequence[:-1])]
+    for layer, step in enumerate(steps):
+        W_ih, W_hh = weights[f"weight_ih_l{layer}"], weights[f"weight_hh_l{layer}"]
+        inputs, _ = run_layer(step, inputs, W_ih, W_hh, weights.get(f"bias_l{layer}", [0.0] * len(W_hh)))
+    V, b = weights["weight_out"], weights["bias_out"]
+    return [
+        log_density(x, [dot(row, h) + b_r for row, b_r in zip(V, b, strict=True)])
+        for x, h in zip(sequence, inputs, strict=True)
+    ]
+
+
+# What raw outputs mean: zero stands for the marginal.
+
+
+def categorical_output(probabilities):
+    def log_density(symbol, raw):
+        if symbol is None:
+            return 0.0
+        odds = [p * math.exp(r) for p, r in zip(probabilities, raw, strict=True)]
+        return math.log(odds[symbol] / sum(odds))
+
+    return log_density
+
+
+def bernoulli_output(probabilities):
+    def log_density(x, raw):
+        total = 0.0
+        for x_d, p, r in zip(x, probabilities, raw, strict=True):
+            one = p * math.exp(r) / (p * math.exp(r) + 1 - p)
+            total += 0.0 if math.isnan(x_d) else math.log(one if x_d == 1 else 1 - one)
+        return total
+
+    return log_density
+
+
+def poisson_output(rates):
+    def log_density(x, raw):
+        total = 0.0
+        for x_d, rate, r in zip(x, rates, raw, strict=True):
+            rate = rate * math.exp(r)
+            total += 0.0 if math.isnan(x_d) else x_d * math.log(rate) - rate - math.lgamma(x_d + 1)
+        return total
+
+    return log_density
+
+
+def gaussian_output(means, variances, shared=False):
+    """Raw outputs are D shifts of the mean, in standard deviations, and D (or 1 shared) log ratios of scales."""
+
+    def log_density(x, raw):
+        D, total = len(means), 0.0
+        for d in range(D):
+            deviation = math.sqrt(variances[d])
+            mean = means[d] + raw[d] * deviation
+            deviation *= math.exp(raw[D] if shared else raw[D + d])
+            if not math.isnan(x[d]):
+                total += -((x[d] - mean) ** 2) / (2 * deviation**2) - math.log(deviation * math.sqrt(2 * math.pi))
+        return total
+
+    return log_density
+
+
+# -------------------------------------------------------------------- hidden Markov chains, one sequence at a time
+# By enumeration of all K^T paths, and by recursions on logarithms; log_likelihoods (T, K) are those of the
+# observations in each state, 0 where one is missing.
+
+
+class Chain(NamedTuple):
+    """What inference finds in one sequence."""
+
+    log_likelihood: float
+    terms: np.ndarray  # (T,) log p(x_t given x_<t)
+    filters: np.ndarray  # (T, K) p(z_t given x_<=t)
+    posteriors: np.ndarray  # (T, K) p(z_t given x)
+    pairs: np.ndarray  # (K, K) expected transitions
+
+
+def chain_by_enumeration(initial, transition, log_likelihoods):
+    """From the probabilities of all paths; they must not underflow, and the sequence must be possible."""
+    T, K = log_likelihoods.shape
+    evidence, filters = np.zeros(T), np.zeros((T, K))
+    posteriors, pairs = np.zeros((T, K)), np.zeros((K, K))
+    for length in range(1, T + 1):
+        for path in itertools.product(range(K), repeat=length):
+            probability = path_probability(initial, transition, log_likelihoods, path)
+            evidence[length - 1] += probability
+            filters[length - 1, path[-1]] += probability
+            if length == T:
+                for t, state in enumerate(path):
+                    posteriors[t, state] += probability
+                for before, after in itertools.pairwise(path):
+                    pairs[before, after] += probability
+    terms = np.diff(np.log(evidence), prepend=0.0)
+    return Chain(
+        math.log(evidence[-1]), terms, filters / evidence[:, None], posteriors / evidence[-1], pairs / evidence[-1]
+    )
+
+
+def path_probability(initial, transition, log_likelihoods, path):
+    """p(path, x)."""
+    probability = initial[path[0]] * math.exp(log_likelihoods[0, path[0]])
+    for t in range(1, len(path)):
+        probability *= transition[path[t - 1], path[t]] * math.exp(log_likelihoods[t, path[t]])
+    return probability
+
+
+def best_path_by_enumeration(initial, transition, log_likelihoods):
+    """The largest log p(path, x), and whether only one path has it."""
+    T, K = log_likelihoods.shape
+    paths = itertools.product(range(K), repeat=T)
+    probabilities = np.array([path_probability(initial, transition, log_likelihoods, path) for path in paths])
+    largest = probabilities.max()
+    return math.log(largest), (probabilities > largest * (1 - 1e-9)).sum() == 1
+
+
+def chain_by_logarithms(initial, transition, log_likelihoods):
+    """Right at any likelihood ratio; in extended precision, where the platform has it."""
+    initial, transition, densities = (np.asarray(a, dtype=np.longdouble) for a in (initial, transition, log_likelihoods))
+    with np.errstate(divide="ignore"):
+        log_initial, log_transition = np.log(initial), np.log(transition)
+    T, K = densities.shape
+    forward, terms, backward = np.empty_like(densities), np.empty_like(densities[:, 0]), np.zeros_like(densities)
+    for t in range(T):
+        predicted = log_initial if t == 0 else log_sum(forward[t - 1][:, None] + log_transition, 0)
+        forward[t] = predicted + densities[t]
+        terms[t] = log_sum(forward[t], 0)
+        forward[t] -= terms[t]
+    for t in range(T - 2, -1, -1):
+        backward[t] = log_sum(log_transition + (densities[t + 1] + backward[t + 1]), 1)
+        backward[t] -= backward[t].max()
+    both = forward + backward
+    pairs = forward[:-1, :, None] + log_transition + (densities[1:] + backward[1:])[:, None]  # (T - 1, K, K)
+    pairs = np.exp(pairs - log_sum(pairs.reshape(T - 1, K * K), 1)[:, None, None])
+    posteriors = np.exp(both - log_sum(both, 1)[:, None])
+    found = Chain(terms.sum(), terms, np.exp(forward), posteriors, pairs.sum(axis=0))
+    return Chain(*(np.asarray(part, dtype=float) for part in found))
+
+
+def log_sum(a, axis):
+    """Logarithm of the sum of exponentials; -inf where all of them are."""
+    largest = a.max(axis=axis, initial=-np.inf)
+    shift = np.where(np.isfinite(largest), largest, 0)
+    with np.errstate(divide="ignore"):
+        return np.log(np.exp(a - np.expand_dims(shift, axis)).sum(axis=axis)) + shift

@@ -1,0 +1,66 @@
+"""Backpropagation through time against central differences: every cell under every family."""
+
+import numpy as np
+import pytest
+
+from seqmodels.emissions import Categorical, Gaussian
+
+from .cases import CELLS, EMISSIONS, network_with_random_weights, sequences_for
+
+STEP = 1e-5
+
+
+def central_differences(network, weights, sequences, counted):
+    """Gradient of the mean of `counted` terms; each term is differenced by itself, which avoids cancellation."""
+    gradient = np.empty_like(weights)
+    for w in range(len(weights)):
+        shifted = [weights.copy(), weights.copy()]
+        shifted[0][w] += STEP
+        shifted[1][w] -= STEP
+        up, down = (network.terms(vector, sequences) for vector in shifted)
+        gradient[w] = -(counted * (up - down)).sum() / (2 * STEP) / counted.sum()
+    return gradient
+
+
+def assert_same_gradient(network, own, expected, tolerance=1e-7):
+    for key, array in network.named(own).items():
+        truth = network.named(expected)[key]
+        largest = np.abs(truth).max()
+        assert largest > 0, f"{key} has no gradient: nothing is tested"
+        assert np.abs(array - truth).max() <= tolerance * largest, key
+
+
+@pytest.mark.parametrize("emission", EMISSIONS.values(), ids=EMISSIONS.keys())
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
+def test_gradients_equal_central_differences(cell, emission):
+    X = sequences_for(emission)
+    model = network_with_random_weights(cell, emission, X)
+    network, weights, sequences = model._network, model._weights, model._known(X)
+    counted = sequences.scored.astype(float)
+    log_likelihood, mass, gradient = network.loss_and_gradient(weights, sequences, np.arange(len(X)))
+    assert log_likelihood == pytest.approx(model.log_likelihood(X).sum(), rel=1e-12)
+    assert mass == counted.sum()
+    assert_same_gradient(network, gradient, central_differences(network, weights, sequences, counted))
+
+
+@pytest.mark.parametrize("cell", [CELLS["LSTM above GRU above Elman"]], ids=str)
+def test_weights_of_observations_and_given_pasts_enter_the_gradient(cell, rng):
+    X = sequences_for(Gaussian())
+    model = network_with_random_weights(cell, Gaussian(), X)
+    sequences = model._known(X).given_past([1, 0, 3, 1])
+    row_weights = rng.uniform(0, 3, sequences.n_observations)
+    counted = row_weights * sequences.scored
+    value, mass, gradient = model._network.loss_and_gradient(model._weights, sequences, np.arange(4), row_weights)
+    assert value == pytest.approx(counted @ model._terms(sequences))
+    assert mass == pytest.approx(counted.sum())
+    expected = central_differences(model._network, model._weights, sequences, counted)
+    assert_same_gradient(model._network, gradient, expected)
+
+
+def test_a_symbol_that_is_unknown_is_read_and_predicted():
+    model = network_with_random_weights(CELLS["GRU after"], Categorical(), [[0, 1, 2, None, 1]])
+    X = [[0, 9, 1, 9, 9, None, 2, 1]]  # every row of the input weights is read
+    sequences = model._known(X)
+    _, _, gradient = model._network.loss_and_gradient(model._weights, sequences, np.arange(1))
+    expected = central_differences(model._network, model._weights, sequences, sequences.scored * 1.0)
+    assert_same_gradient(model._network, gradient, expected)
