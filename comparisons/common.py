@@ -18,7 +18,9 @@ MISSED, NOT_MEASURED = 1, 2
 def parser(question):
     """Options that every script has."""
     options = argparse.ArgumentParser(description=question)
-    options.add_argument("--check", action="store_true", help="exit 1 if a stated figure is missed, 2 if it cannot be measured")
+    options.add_argument(
+        "--check", action="store_true", help="exit 1 if a stated figure is missed, 2 if it cannot be measured"
+    )
     options.add_argument("--quick", action="store_true", help="a smaller run of the same protocol, within a minute")
     return options
 
@@ -46,8 +48,7 @@ def print_table(head, rows):
     cells = [head, *([cell if isinstance(cell, str) else f"{cell:.4f}" for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     for row in cells:
-        first, rest = row[0].ljust(widths[0]), [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        print("  ".join([first, *rest]))
+        print("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]))
 
 
 def finish(figures, check):

@@ -1,4 +1,4 @@
-"""How many kinds of years are there among the earthquake counts of 1900-2006, and does a network see more?
+"""How many kinds of years do the earthquake counts of 1900-2006 have, and does a network see more?
 
 107 annual counts of large earthquakes (USGS), the running example of Zucchini & MacDonald, "Hidden Markov
 Models for Time Series". Log-likelihoods of Poisson hidden Markov models with a free initial distribution, fitted
@@ -55,7 +55,7 @@ def main():
     options = parser(__doc__.splitlines()[0]).parse_args()
     counts = Sequences.wrap(datasets.load("earthquakes").sequences)
     print_protocol(
-        f"{counts.n_observations} annual counts; EM to a gain below 1e-12 nats an observation, best of 5 starts, seed 0;",
+        f"{counts.n_observations} annual counts; EM to a gain below 1e-12 nats an observation, the best of 5 starts;",
         f"held out: fitted to the first {N_TRAINING} years, the others scored one step ahead; seeds {SEEDS};",
         "the network stops early on the last tenth of those it is fitted to",
     )
@@ -63,7 +63,10 @@ def main():
     print()
     held_out(counts)
     finish(
-        [(f"log-likelihood, {k} states, {stated} stated", found[k], abs(found[k] - stated) < 5.1e-5) for k, stated in STATED.items()],
+        [
+            (f"log-likelihood, {k} states, {stated} stated", found[k], abs(found[k] - stated) < 5.1e-5)
+            for k, stated in STATED.items()
+        ],
         options.check,
     )
 

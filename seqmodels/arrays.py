@@ -8,9 +8,7 @@ __all__ = ["choose", "map_arrays", "take"]
 def map_arrays(function, parameters, *others):
     """Apply a function to each array of a NamedTuple, or of several of one shape; nested ones too."""
     if isinstance(parameters, tuple):
-        return type(parameters)(
-            *(map_arrays(function, *arrays) for arrays in zip(parameters, *others, strict=True))
-        )
+        return type(parameters)(*(map_arrays(function, *arrays) for arrays in zip(parameters, *others, strict=True)))
     return function(parameters, *others)
 
 

@@ -86,13 +86,9 @@ class SequenceModel(BaseEstimator):
     def _learn_data(self, sequences, name="X"):
         """Note what kind of data this is, and return it as the family wants it."""
         if sequences.given is not None:
-            raise ValueError(
-                f"{name} has observations that are merely given; such sequences can be scored only"
-            )
+            raise ValueError(f"{name} has observations that are merely given; such sequences can be scored only")
         if self.emission is not None and not isinstance(self.emission, Emission):
-            raise TypeError(
-                f"emission is {self.emission!r}; an emission such as Gaussian(), or None, is accepted"
-            )
+            raise TypeError(f"emission is {self.emission!r}; an emission such as Gaussian(), or None, is accepted")
         self.family_ = default_emission(sequences, name) if self.emission is None else self.emission
         sequences = sequences.encoded(name=name) if self.family_.symbolic else sequences.numeric(name)
         self.family_.check(sequences, name)
@@ -111,9 +107,7 @@ class SequenceModel(BaseEstimator):
                 f"{name} has {sequences.n_features} columns; the model was fitted to {self.n_features_in_}"
             )
         if self.family_.symbolic:
-            sequences = sequences.encoded(
-                self._template.alphabet, getattr(self.family_, "unknown", "keep"), name
-            )
+            sequences = sequences.encoded(self._template.alphabet, getattr(self.family_, "unknown", "keep"), name)
         else:
             sequences = sequences.numeric(name)
         self.family_.check(sequences, name)
@@ -222,8 +216,7 @@ class SequenceModel(BaseEstimator):
         beliefs = self._beliefs_after(sequences)
         if beam_width is not None:
             return [
-                self._template.outside(self._beam(beliefs[n : n + 1], n_steps, beam_width))
-                for n in range(len(beliefs))
+                self._template.outside(self._beam(beliefs[n : n + 1], n_steps, beam_width)) for n in range(len(beliefs))
             ]
         generator = np.random.default_rng(getattr(self, "random_state", None))
         return [
@@ -361,6 +354,4 @@ def _pooled(predictive):
         return array.reshape(1, -1, *array.shape[2:])
 
     weights = predictive.weights.reshape(1, -1) / len(predictive)
-    return Predictive(
-        predictive.emission, weights, map_arrays(flat, predictive.parameters), predictive._template
-    )
+    return Predictive(predictive.emission, weights, map_arrays(flat, predictive.parameters), predictive._template)

@@ -97,9 +97,7 @@ class MarkovChain(SequenceModel):
 
     def _learn_data(self, sequences, name="X"):
         if sequences.n_features != 1:
-            raise ValueError(
-                f"{name} has {sequences.n_features} columns; MarkovChain takes one column of symbols"
-            )
+            raise ValueError(f"{name} has {sequences.n_features} columns; MarkovChain takes one column of symbols")
         if sequences.alphabet is None and sequences.values.dtype.kind == "f":
             raise ValueError(
                 f"{sequences.where(0, name)} is {sequences.values[0, 0]}, a real number; MarkovChain takes "
@@ -116,9 +114,7 @@ class MarkovChain(SequenceModel):
         if sequences.missing.all():
             raise ValueError("sample_weight is 0 for every sequence of X with an observed symbol")
         codes = self._with_start_markers(sequences)
-        self._levels = kneser_ney.fit(
-            codes, np.repeat(weights, sequences.lengths + 1), self.order, self._start_code
-        )
+        self._levels = kneser_ney.fit(codes, np.repeat(weights, sequences.lengths + 1), self.order, self._start_code)
         self.discounts_ = np.array([level.discount for level in self._levels])
 
     @property

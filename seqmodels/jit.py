@@ -74,9 +74,7 @@ def kernel(function=None, *, key=None, **options):
     if function is None:
         return functools.partial(kernel, key=key, **options)
     if function.__closure__ and key is None:
-        raise TypeError(
-            f"the kernel {function.__qualname__} is a closure: name the specialisation with key=..."
-        )
+        raise TypeError(f"the kernel {function.__qualname__} is a closure: name the specialisation with key=...")
     options = {"nogil": True, "error_model": "numpy"} | options
     dispatcher = numba.njit(**options)(function)
     if dispatcher is not function:  # it is, where NUMBA_DISABLE_JIT is set

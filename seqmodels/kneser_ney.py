@@ -67,7 +67,7 @@ def probabilities(levels, codes, start):
 
 
 def distributions(levels, histories, start):
-    """Distributions (n, `start`) of the symbol after each of n histories (n, order), whose gaps come first."""
+    """Distributions (n, `start`) of the symbol after each of n histories (n, order), gaps in front."""
     ended = np.pad(histories, ((0, 0), (0, 1)), constant_values=MISSING)  # the place to predict
     p = np.full((len(histories), start + 1), 1 / start)
     for level, contexts, _ in _look_up(levels, ended.ravel(), start):
@@ -110,9 +110,7 @@ def _count(codes, weights, order, start):
     for n in range(1, order + 2):
         before = np.roll(contexts, 1)
         here = np.flatnonzero((before != NOT_SEEN) & (codes != MISSING) & ((codes != start) | (n == 1)))
-        keys, first, numbers = np.unique(
-            _key(before[here], codes[here], start), return_index=True, return_inverse=True
-        )
+        keys, first, numbers = np.unique(_key(before[here], codes[here], start), return_index=True, return_inverse=True)
         at_start = levels[-1].at_start[keys // (start + 1)] if levels else keys == start
         ending = np.full(len(codes), NOT_SEEN)
         ending[here] = numbers

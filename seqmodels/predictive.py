@@ -61,9 +61,7 @@ class Predictive:
     def probabilities(self):
         """Probabilities (N, V) of the symbols; the unknown symbol, where it has mass, comes last."""
         if not self.emission.symbolic:
-            raise TypeError(
-                f"{type(self.emission).__name__} observations are not symbols; use log_density or interval"
-            )
+            raise TypeError(f"{type(self.emission).__name__} observations are not symbols; use log_density or interval")
         return self._symbol_probabilities()
 
     def interval(self, level=0.9):
@@ -89,13 +87,10 @@ class Predictive:
         """One observation each as values (N, D)."""
         wrapped = type(self._template).wrap([[observation] for observation in x], name="x")
         if len(wrapped) != len(self):
-            raise ValueError(
-                f"x holds {len(wrapped)} observations; one for each of the {len(self)} is accepted"
-            )
+            raise ValueError(f"x holds {len(wrapped)} observations; one for each of the {len(self)} is accepted")
         if wrapped.n_features != self._template.n_features:
             raise ValueError(
-                f"x has {wrapped.n_features} columns; "
-                f"{self._template.n_features}, as in the data, are accepted"
+                f"x has {wrapped.n_features} columns; {self._template.n_features}, as in the data, are accepted"
             )
         if self.emission.symbolic:
             return wrapped.encoded(self._template.alphabet, name="x").values

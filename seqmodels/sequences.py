@@ -89,25 +89,19 @@ class Sequences:
                     "all sequences must be (T,) or all (T, D)"
                 )
             if form == "rows" and array.shape[1] != items[0][1].shape[1]:
-                raise ValueError(
-                    f"{name}[{n}] has {array.shape[1]} columns but {name}[0] has {items[0][1].shape[1]}"
-                )
+                raise ValueError(f"{name}[{n}] has {array.shape[1]} columns but {name}[0] has {items[0][1].shape[1]}")
         offsets = np.concatenate([[0], np.cumsum([len(array) for _, array in items])])
         form = "text" if all(form == "text" for form in forms) else "rows" if forms[0] == "rows" else "flat"
         if symbolic:
             if form == "rows" and items[0][1].shape[1] != 1:
-                raise TypeError(
-                    f"{name} holds symbols in {items[0][1].shape[1]} columns; one column is accepted"
-                )
+                raise TypeError(f"{name} holds symbols in {items[0][1].shape[1]} columns; one column is accepted")
             values, alphabet = _encode(np.concatenate([array.ravel() for _, array in items]), form)
             return cls(values[:, None], offsets, alphabet, form)
         values = np.concatenate([array.reshape(len(array), -1) for _, array in items])
         if values.dtype.kind == "f" and not np.all(finite := np.isfinite(values) | np.isnan(values)):
             m, d = np.argwhere(~finite)[0]
             sequences = cls(values, offsets, form=form)
-            raise ValueError(
-                f"{sequences.where(m, name, d)} is {values[m, d]}; finite numbers and NaN are accepted"
-            )
+            raise ValueError(f"{sequences.where(m, name, d)} is {values[m, d]}; finite numbers and NaN are accepted")
         return cls(values, offsets, form=form)
 
     # ---------------------------------------------------------------- what it looks like
@@ -218,8 +212,7 @@ class Sequences:
             if fractional.any():
                 m = int(np.argmax(fractional))
                 raise ValueError(
-                    f"{self.where(m, name)} is {self.values[m, 0]}; "
-                    "symbols are accepted: integers, strings or objects"
+                    f"{self.where(m, name)} is {self.values[m, 0]}; symbols are accepted: integers, strings or objects"
                 )
             own, codes = np.unique(self.values[:, 0], return_inverse=True)
             observed = own[~np.isnan(own)]
@@ -232,12 +225,8 @@ class Sequences:
         if target != own:
             known = {symbol: code for code, symbol in enumerate(target)}
             if len(known) < len(target):
-                raise ValueError(
-                    f"alphabet has {len(target)} symbols, of which only {len(known)} are different"
-                )
-            translation = np.array(
-                [*(known.get(symbol, len(target)) for symbol in own), len(target), MISSING]
-            )
+                raise ValueError(f"alphabet has {len(target)} symbols, of which only {len(known)} are different")
+            translation = np.array([*(known.get(symbol, len(target)) for symbol in own), len(target), MISSING])
             translated = translation[codes]
         if unknown == "error" and np.any(translated == len(target)):
             m = int(np.argmax(translated == len(target)))
@@ -329,9 +318,7 @@ def _item(item, n, name):
     if isinstance(item, str):
         return "text", np.array(list(item), dtype=object)
     if item is None or not hasattr(item, "__iter__"):
-        raise ValueError(
-            f"{name}[{n}] is {item!r}; a sequence was expected (write [{name}] if this is one sequence)"
-        )
+        raise ValueError(f"{name}[{n}] is {item!r}; a sequence was expected (write [{name}] if this is one sequence)")
     if hasattr(item, "to_numpy"):
         item = item.to_numpy()
     try:
@@ -371,7 +358,7 @@ def _objects(item, array):
 
 
 def _floats_if_numbers(array):
-    """Numbers that came as objects, as None stands among them, become floats; a column of ints stays symbols."""
+    """Numbers that came as objects, as None is among them, become floats; a column of ints stays symbols."""
     flat = array.ravel()
     present = [element for element in flat if element is not None]
     columns = array.ndim == 2 and array.shape[1] > 1
@@ -388,8 +375,8 @@ def _check_hashable(array, n, name):
             hash(symbol)
         except TypeError:
             raise TypeError(
-                f"{name}[{n}], position {t} is {symbol!r}; symbols have to be hashable, such as numbers, strings "
-                "and tuples, and rows have to be of one length"
+                f"{name}[{n}], position {t} is {symbol!r}; symbols have to be hashable, such as numbers, "
+                "strings and tuples, and rows have to be of one length"
             ) from None
 
 
@@ -400,8 +387,7 @@ def _encode(symbols, form):
         distinct, codes = np.unique(points, return_inverse=True)
         return codes.astype(np.int64), tuple(chr(point) for point in distinct)
     symbols = [
-        None if isinstance(s, float) and s != s else s.item() if isinstance(s, np.generic) else s
-        for s in symbols
+        None if isinstance(s, float) and s != s else s.item() if isinstance(s, np.generic) else s for s in symbols
     ]
     distinct = dict.fromkeys(symbol for symbol in symbols if symbol is not None)
     try:

@@ -218,9 +218,9 @@ def gaussian_output(means, variances, shared=False):
     return log_density
 
 
-# -------------------------------------------------------------------- hidden Markov chains, one sequence at a time
-# By enumeration of all K^T paths, and by recursions on logarithms; log_likelihoods (T, K) are those of the
-# observations in each state, 0 where one is missing.
+# -------------------------------------------------------------------- hidden Markov chains
+# One sequence at a time, by enumeration of all K^T paths and by recursions on logarithms; log_likelihoods (T, K)
+# are those of the observations in each state, 0 where one is missing.
 
 
 class Chain(NamedTuple):
@@ -249,9 +249,8 @@ def chain_by_enumeration(initial, transition, log_likelihoods):
                 for before, after in itertools.pairwise(path):
                     pairs[before, after] += probability
     terms = np.diff(np.log(evidence), prepend=0.0)
-    return Chain(
-        math.log(evidence[-1]), terms, filters / evidence[:, None], posteriors / evidence[-1], pairs / evidence[-1]
-    )
+    filters /= evidence[:, None]
+    return Chain(math.log(evidence[-1]), terms, filters, posteriors / evidence[-1], pairs / evidence[-1])
 
 
 def path_probability(initial, transition, log_likelihoods, path):
@@ -273,30 +272,24 @@ def best_path_by_enumeration(initial, transition, log_likelihoods):
 
 def chain_by_logarithms(initial, transition, log_likelihoods):
     """Right at any likelihood ratio; in extended precision, where the platform has it."""
-    initial, transition, densities = (np.asarray(a, dtype=np.longdouble) for a in (initial, transition, log_likelihoods))
+    given = initial, transition, log_likelihoods
+    initial, transition, densities = (np.asarray(array, dtype=np.longdouble) for array in given)
     with np.errstate(divide="ignore"):
         log_initial, log_transition = np.log(initial), np.log(transition)
+    log_sum = np.logaddexp.reduce
     T, K = densities.shape
-    forward, terms, backward = np.empty_like(densities), np.empty_like(densities[:, 0]), np.zeros_like(densities)
+    forward, backward, terms = np.empty_like(densities), np.zeros_like(densities), np.empty(T, np.longdouble)
     for t in range(T):
-        predicted = log_initial if t == 0 else log_sum(forward[t - 1][:, None] + log_transition, 0)
+        predicted = log_initial if t == 0 else log_sum(forward[t - 1][:, None] + log_transition, axis=0)
         forward[t] = predicted + densities[t]
-        terms[t] = log_sum(forward[t], 0)
+        terms[t] = log_sum(forward[t])
         forward[t] -= terms[t]
     for t in range(T - 2, -1, -1):
-        backward[t] = log_sum(log_transition + (densities[t + 1] + backward[t + 1]), 1)
+        backward[t] = log_sum(log_transition + (densities[t + 1] + backward[t + 1]), axis=1)
         backward[t] -= backward[t].max()
     both = forward + backward
+    posteriors = np.exp(both - log_sum(both, axis=1)[:, None])
     pairs = forward[:-1, :, None] + log_transition + (densities[1:] + backward[1:])[:, None]  # (T - 1, K, K)
-    pairs = np.exp(pairs - log_sum(pairs.reshape(T - 1, K * K), 1)[:, None, None])
-    posteriors = np.exp(both - log_sum(both, 1)[:, None])
+    pairs = np.exp(pairs - log_sum(pairs.reshape(T - 1, K * K), axis=1)[:, None, None])
     found = Chain(terms.sum(), terms, np.exp(forward), posteriors, pairs.sum(axis=0))
     return Chain(*(np.asarray(part, dtype=float) for part in found))
-
-
-def log_sum(a, axis):
-    """Logarithm of the sum of exponentials; -inf where all of them are."""
-    largest = a.max(axis=axis, initial=-np.inf)
-    shift = np.where(np.isfinite(largest), largest, 0)
-    with np.errstate(divide="ignore"):
-        return np.log(np.exp(a - np.expand_dims(shift, axis)).sum(axis=axis)) + shift

@@ -41,9 +41,7 @@ def test_independent_is_one_distribution_at_every_step(rng):
     model = Independent().fit(X)
     expected = stats.norm(values.mean(axis=0), values.std(axis=0)).logpdf(values).sum(axis=1)
     np.testing.assert_allclose(np.concatenate(model.log_likelihoods(X)), expected)
-    np.testing.assert_allclose(
-        model.log_likelihood(X), [expected[:5].sum(), expected[5:14].sum(), expected[14]]
-    )
+    np.testing.assert_allclose(model.log_likelihood(X), [expected[:5].sum(), expected[5:14].sum(), expected[14]])
     assert model.score(X) == pytest.approx(expected.mean())
     assert model.n_parameters_ == 4
     np.testing.assert_allclose(model.predict_next(X).mean(), np.tile(values.mean(axis=0), (3, 1)))
@@ -100,7 +98,7 @@ def test_unknown_symbols_in_training_data_are_counted_and_end_contexts(rng):
 
 def test_a_case_small_enough_for_pencil_and_paper():
     model = MarkovChain(1).fit(["ab", "ab", "b"])
-    # One discount per level: of the bigrams (^ a) 2, (^ b) 1, (a b) 2, one is counted once and two twice: 1/5.
+    # One discount per level: of the bigrams (^ a) 2, (^ b) 1, (a b) 2, one counts once and two twice: 1/5.
     # The unigrams continue in one (a) and two ways (b) to the left: 1 / (1 + 2) = 1/3.
     np.testing.assert_allclose(model.discounts_, [1 / 3, 1 / 5])
     unigram = np.array([2 / 3, 5 / 3, 0]) / 3 + (2 / 3) / 3 / 3
@@ -133,9 +131,7 @@ def test_fast_paths_of_markov_chain_equal_the_generic_recursion(order, rng):
     model = MarkovChain(order).fit(with_gaps(random_text(rng), rng))
     sequences = model._known(with_gaps(random_text(rng, n_symbols=6), rng))
     np.testing.assert_allclose(model._terms(sequences), SequenceModel._terms(model, sequences), atol=1e-13)
-    np.testing.assert_array_equal(
-        model._beliefs_after(sequences), SequenceModel._beliefs_after(model, sequences)
-    )
+    np.testing.assert_array_equal(model._beliefs_after(sequences), SequenceModel._beliefs_after(model, sequences))
 
 
 def test_stream_follows_one_sequence():
@@ -157,9 +153,7 @@ def test_integer_weights_repeat_sequences(rng):
     np.testing.assert_array_equal(weighted.discounts_, repeated.discounts_)
     np.testing.assert_allclose(weighted.log_likelihood(X), repeated.log_likelihood(X), rtol=1e-14)
     doubled = MarkovChain(2).fit(X, sample_weight=np.full(len(X), 2))
-    np.testing.assert_allclose(
-        doubled.log_likelihood(X), MarkovChain(2).fit(X + X).log_likelihood(X), rtol=1e-14
-    )
+    np.testing.assert_allclose(doubled.log_likelihood(X), MarkovChain(2).fit(X + X).log_likelihood(X), rtol=1e-14)
 
 
 def test_data_shorter_than_the_order_fill_fewer_levels():
@@ -233,9 +227,7 @@ def test_a_refused_fit_leaves_the_model_as_it_was():
 
 
 def test_weights_of_zero_may_not_leave_nothing():
-    with pytest.raises(
-        ValueError, match="sample_weight is 0 for every sequence of X with an observed symbol"
-    ):
+    with pytest.raises(ValueError, match="sample_weight is 0 for every sequence of X with an observed symbol"):
         MarkovChain().fit([["a", "b"], [None]], sample_weight=[0, 1])
 
 

@@ -101,9 +101,7 @@ def in_sequence(X):
 def test_fast_paths_equal_the_generic_recursion(model_name, family_name):
     model = fitted(model_name, family_name)
     sequences = model._known(data(family_name))
-    np.testing.assert_allclose(
-        model._terms(sequences), SequenceModel._terms(model, sequences), rtol=1e-9, atol=1e-10
-    )
+    np.testing.assert_allclose(model._terms(sequences), SequenceModel._terms(model, sequences), rtol=1e-9, atol=1e-10)
     np.testing.assert_allclose(
         model._beliefs_after(sequences), SequenceModel._beliefs_after(model, sequences), rtol=1e-9, atol=1e-10
     )

@@ -213,9 +213,7 @@ def test_a_closure_has_to_name_its_specialisation():
     def scaled(x):
         return factor * x
 
-    with pytest.raises(
-        TypeError, match=r"the kernel .*scaled is a closure: name the specialisation with key="
-    ):
+    with pytest.raises(TypeError, match=r"the kernel .*scaled is a closure: name the specialisation with key="):
         kernel(scaled)
     with pytest.raises(TypeError, match="is a closure"):
         kernel(fastmath=True)(scaled)

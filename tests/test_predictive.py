@@ -24,9 +24,7 @@ WEIGHTS = np.array([[0.3, 0.7], [1.0, 0.0]])
 @pytest.fixture
 def gaussian():
     """Two observations of two columns, each a mixture of two Gaussians."""
-    means = np.array(
-        [[[0.0, 10.0], [4.0, -3.0]], [[1.0, 2.0], [np.nan, np.nan]]]
-    )  # weight 0 may hold anything
+    means = np.array([[[0.0, 10.0], [4.0, -3.0]], [[1.0, 2.0], [np.nan, np.nan]]])  # weight 0 may hold anything
     variances = np.array([[[1.0, 4.0], [0.25, 9.0]], [[2.0, 3.0], [1.0, 1.0]]])
     template = Sequences.wrap([np.zeros((1, 2))])
     return Predictive(Gaussian(), WEIGHTS, GaussianParameters(np.nan_to_num(means), variances), template)
@@ -129,9 +127,7 @@ def test_intervals_of_every_family_that_has_them():
     np.testing.assert_array_equal([lower[0], upper[0]], [[0, 0, 1], [0, 1, 1]])
     components = PoissonParameters(np.array([[[[1.0], [50.0]]]]))
     mixture = MixtureParameters(np.array([[[0.5, 0.5]]]), components)
-    lower, upper = Predictive(Mixture(Poisson()), np.ones((1, 1)), mixture, Sequences.wrap([[1]])).interval(
-        0.8
-    )
+    lower, upper = Predictive(Mixture(Poisson()), np.ones((1, 1)), mixture, Sequences.wrap([[1]])).interval(0.8)
     grid = np.arange(100)
     cdf = 0.5 * stats.poisson(1).cdf(grid) + 0.5 * stats.poisson(50).cdf(grid)
     assert (lower[0], upper[0]) == (np.argmax(cdf >= 0.1), np.argmax(cdf >= 0.9))

@@ -100,9 +100,7 @@ def test_a_table_in_a_list_is_a_sequence():
     np.testing.assert_array_equal(Sequences.wrap([Table(np.ones((3, 2)))])[0], np.ones((3, 2)))
 
 
-@pytest.mark.parametrize(
-    "X", [np.arange(10.0).reshape(5, 2), np.arange(5), list("abcab")], ids=["2-D", "1-D", "list"]
-)
+@pytest.mark.parametrize("X", [np.arange(10.0).reshape(5, 2), np.arange(5), list("abcab")], ids=["2-D", "1-D", "list"])
 def test_lengths_cut_one_array(X):
     sequences = Sequences.wrap(X, lengths=[2, 3])
     np.testing.assert_array_equal(sequences.lengths, [2, 3])
@@ -125,6 +123,7 @@ def test_sequences_pass_as_they_are():
         ([np.array(["to", "be"]), np.array(["or"])], ("be", "or", "to")),
         ([[("a", 1), ("b", 2)], [("a", 2)]], (("a", 1), ("a", 2), ("b", 2))),
         ([[("a",), ("a", "b"), None]], (("a",), ("a", "b"))),
+        ([["a", 1]], ("a", 1)),
         ([["a", 1], [2.5]], ("a", 1, 2.5)),
         ([[True, "x"]], (True, "x")),
         ([[b"x", b"yz"]], (b"x", b"yz")),
@@ -211,9 +210,7 @@ def test_unknown_symbols_are_refused_where_that_is_asked_for(data, symbol):
 
 
 def test_refused_integers_are_named_plainly():
-    with pytest.raises(
-        ValueError, match=r"X\[0\], position 1 is the symbol 8, which is not among the 1 symbols"
-    ):
+    with pytest.raises(ValueError, match=r"X\[0\], position 1 is the symbol 8, which is not among the 1 symbols"):
         Sequences.wrap([[1, 8]]).encoded((1,), unknown="error")
 
 
@@ -401,9 +398,7 @@ def test_order_split_and_sums(sequences):
     np.testing.assert_array_equal(sequences.per_sequence(terms), [3, 3, 9, 30])
 
 
-@pytest.mark.parametrize(
-    "values", [["abc", "ca"], [["x", "yy"], ["x"]], [[1.5, np.nan], [0.0]], [[[1, 2]], [[3, 4]]]]
-)
+@pytest.mark.parametrize("values", [["abc", "ca"], [["x", "yy"], ["x"]], [[1.5, np.nan], [0.0]], [[[1, 2]], [[3, 4]]]])
 def test_outside_is_the_inverse_of_wrap(values):
     sequences = Sequences.wrap(values)
     outside = [sequences.outside(part) for part in sequences.split(sequences.values)]

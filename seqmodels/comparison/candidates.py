@@ -143,7 +143,7 @@ class Size(NamedTuple):
 SIZES = {  # by the number of observations below which they hold
     2_000: Size((2, 3, 4), n_init=5, n_hidden=8, learning_rate=3e-3, batch_size=32, patience=30),
     50_000: Size((8, 16, 32), n_init=1, n_hidden=64, learning_rate=5e-3, batch_size=32, patience=10),
-    float("inf"): Size((8, 16, 32), n_init=1, n_hidden=64, learning_rate=1e-2, batch_size=8, patience=5),
+    float("inf"): Size((16, 32), n_init=1, n_hidden=64, learning_rate=1e-2, batch_size=8, patience=5),
 }
 
 

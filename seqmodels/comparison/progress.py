@@ -48,10 +48,13 @@ class Watch:
         return self.stopped
 
 
-def share(deadline, n):
-    """When the first of n that share the time until `deadline` has to stop."""
+def share(deadline, n, reserve=0.0):
+    """When the first of n that share the time until `deadline` has to stop.
+
+    It leaves `reserve` seconds of its share for what comes after.
+    """
     now = time.perf_counter()
-    return now + max(0.0, deadline - now) / n
+    return now + max(0.0, (deadline - now) / n - reserve)
 
 
 # -------------------------------------------------------------------- displays

@@ -81,5 +81,5 @@ def _name(row):
 
 
 def _decimals(standard_error):
-    """As many as show two digits of a standard error, between 2 and 4."""
-    return int(np.clip(1 - np.floor(np.log10(standard_error)), 2, 4)) if standard_error else 4
+    """As many as show the first digit of a standard error, between 2 and 4."""
+    return int(np.clip(-np.floor(np.log10(standard_error)), 2, 4)) if standard_error else 4

@@ -98,7 +98,7 @@ class Emission(BaseEstimator):
         return self.log_density(values[:, None], parameters)
 
     def rough(self, sequences):
-        """One member of the family (leading axis 1) of the right shape and scale, to be improved by M-steps."""
+        """One member of the family (leading axis 1) of about the right scale, to be improved by M-steps."""
         raise_abstract(self, "rough")
 
     def initial_parameters(self, values, visits, rough, generator):
@@ -139,9 +139,7 @@ def raise_at(wrong, sequences, name, accepted):
     """Raise a ValueError that names the first place where `wrong` (M, D) holds."""
     if wrong.any():
         m, d = np.argwhere(wrong)[0]
-        raise ValueError(
-            f"{sequences.where(m, name, d)} is {sequences.values[m, d]}; {accepted} are accepted"
-        )
+        raise ValueError(f"{sequences.where(m, name, d)} is {sequences.values[m, d]}; {accepted} are accepted")
 
 
 def observed_mass(values, visits):

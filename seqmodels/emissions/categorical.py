@@ -94,9 +94,7 @@ class Categorical(Emission):
         counts = statistics.counts + self.pseudo_count
         mass = counts.sum(axis=-1)
         with np.errstate(invalid="ignore"):
-            return CategoricalParameters(
-                keep_without_mass(mass, counts / mass[..., None], parameters.probabilities)
-            )
+            return CategoricalParameters(keep_without_mass(mass, counts / mass[..., None], parameters.probabilities))
 
     def points(self, values):
         return None

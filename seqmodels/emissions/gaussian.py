@@ -52,9 +52,7 @@ class Gaussian(Emission):
     @property
     def _shape(self):
         if self.covariance not in COVARIANCES:
-            raise ValueError(
-                f"covariance is {self.covariance!r}; {', '.join(map(repr, COVARIANCES))} are accepted"
-            )
+            raise ValueError(f"covariance is {self.covariance!r}; {', '.join(map(repr, COVARIANCES))} are accepted")
         return COVARIANCES[self.covariance]
 
     @property
@@ -96,9 +94,7 @@ class Gaussian(Emission):
     def sufficient_statistics(self, values, visits, parameters):
         """Moments about the means in `parameters`, which keeps them exact far from zero."""
         mass = observed_mass(values, visits)
-        sums = np.array(
-            [v @ np.nan_to_num(values - mean) for v, mean in zip(visits.T, parameters.means, strict=True)]
-        )
+        sums = np.array([v @ np.nan_to_num(values - mean) for v, mean in zip(visits.T, parameters.means, strict=True)])
         seconds = self._shape.second_moments(lambda k: values - parameters.means[k], visits)
         return GaussianStatistics(mass, sums, seconds)
 

@@ -55,11 +55,14 @@ class Mixture(Emission):
         return self._mixed.discrete
 
     @property
+    def unknown(self):
+        """What becomes of symbols not seen in fit, as in the mixed family."""
+        return getattr(self._mixed, "unknown", "keep")
+
+    @property
     def _mixed(self):
         if not isinstance(self.emission, Emission):
-            raise TypeError(
-                f"Mixture(emission={self.emission!r}): an emission such as Gaussian() is accepted"
-            )
+            raise TypeError(f"Mixture(emission={self.emission!r}): an emission such as Gaussian() is accepted")
         return self.emission
 
     def check(self, sequences, name="X"):

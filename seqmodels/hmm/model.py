@@ -1,5 +1,6 @@
 """The hidden Markov model."""
 
+import numbers
 import warnings
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..arrays import choose, map_arrays
 from ..base import SequenceModel, mean_term
+from ..emissions import Emission
 from ..predictive import Predictive
 from ..sequences import Sequences
 from . import inference
@@ -105,14 +107,21 @@ class HMM(SequenceModel):
         alphabet : sequence, optional
             The symbols of a Categorical family; 0, 1, ... by default.
         """
-        model = cls(len(initial), emission)
+        if not isinstance(emission, Emission):
+            raise TypeError(f"emission is {emission!r}; an emission such as Gaussian() is accepted")
+        model = cls(np.size(initial), emission)
         model.family_ = emission
         given = {"initial": initial, "transition": transition, "emission": emission_parameters}
-        model._take(_checked_start(given, len(initial), emission).values())
+        model._take(_checked_start(given, model.n_states, emission).values())
         model._support = model.initial_ > 0, model.transition_ > 0
         if emission.symbolic:
             n_symbols = emission.n_raw(model.emission_)
             alphabet = tuple(range(n_symbols)) if alphabet is None else tuple(alphabet)
+            if len(set(alphabet)) < len(alphabet) or len(alphabet) not in (n_symbols, n_symbols - 1):
+                raise ValueError(
+                    f"alphabet has {len(alphabet)} symbols, {len(set(alphabet))} of them different; {n_symbols} "
+                    f"different ones are accepted, or {n_symbols - 1} where the last probability is of the unknown one"
+                )
             model.n_features_in_ = 1
             values = np.empty((0, 1), dtype=np.int64)
         else:
@@ -127,6 +136,8 @@ class HMM(SequenceModel):
     def _fit(self, sequences, validation, weights):
         self._check_hyperparameters()
         chain = Ergodic() if self.transitions is None else self.transitions
+        if not isinstance(chain, Ergodic):
+            raise TypeError(f"transitions is {chain!r}; Ergodic() or None is accepted")
         chain.check()
         data = TrainingData.of(sequences, self.family_, weights)
         if data.n_scored == 0:
@@ -156,7 +167,7 @@ class HMM(SequenceModel):
             value = getattr(self, name)
             if not (isinstance(value, int | np.integer) and value >= least):
                 raise ValueError(f"{name} is {value!r}; integers from {least} are accepted")
-        if not self.tol >= 0:
+        if not (isinstance(self.tol, numbers.Real) and self.tol >= 0):
             raise ValueError(f"tol is {self.tol!r}; numbers from 0 are accepted")
         if not (isinstance(self.init, dict) or self.init in ("kmeans", "random")):
             raise ValueError(f"init is {self.init!r}; 'kmeans', 'random' or a dict is accepted")
@@ -215,7 +226,7 @@ class HMM(SequenceModel):
     def start(self, n):
         """p(z_1), n times."""
         check_is_fitted(self, "emission_")
-        return np.repeat(self.initial_[None], n, axis=0)
+        return np.repeat(np.asarray(self.initial_, dtype=float)[None], n, axis=0)
 
     def predictive(self, belief):
         """The mixture of all states' emissions."""
@@ -302,7 +313,8 @@ class HMM(SequenceModel):
         n_sequences, length, prefix, temperature, top_k, top_p, random_state
             As for every model, see :meth:`SequenceModel.sample`.
         return_states : bool
-            Also return the hidden states.
+            Also return hidden states, drawn from their distribution given each sample. The samples are the same
+            as without.
 
         Returns
         -------
@@ -314,14 +326,18 @@ class HMM(SequenceModel):
                 random_state=random_state,
             )  # fmt: skip
         generator = np.random.default_rng(random_state)
-        belief = self._start_sampling(n_sequences, length, prefix)
+        belief, transition = self._start_sampling(n_sequences, length, prefix), np.asarray(self.transition_)
         dtype = self._template.values.dtype if self.family_.discrete else float  # as in SequenceModel.sample
         values = np.empty((n_sequences, length, self.n_features_in_), dtype=dtype)
-        states = np.empty((n_sequences, length), dtype=np.int64)
+        filters = np.empty((n_sequences, length, len(transition)))
         for t in range(length):
             values[:, t] = self.predictive(belief).sample_values(generator, temperature, top_k, top_p)
-            states[:, t] = choose(self._states_given(belief, values[:, t]), generator)
-            belief = self.transition_[states[:, t]]
+            filters[:, t] = self._states_given(belief, values[:, t])
+            belief = filters[:, t] @ transition
+        states = np.empty((n_sequences, length), dtype=np.int64)
+        states[:, -1] = choose(filters[:, -1], generator)
+        for t in range(length - 2, -1, -1):  # p(z_t given x_<=t and z_t+1)
+            states[:, t] = choose(filters[:, t] * transition.T[states[:, t + 1]], generator)
         return [self._template.outside(sequence) for sequence in values], list(states)
 
 
@@ -337,8 +353,12 @@ def _checked_start(given, n_states, family):
             array = np.array(given[name], dtype=float)
             if array.shape != shape:
                 raise ValueError(f"{name} has shape {array.shape}; {n_states} states take {shape}")
-            if not (array >= 0).all() or not np.allclose(array.sum(axis=-1), 1, atol=1e-6):
-                raise ValueError(f"{name} is {array}; probabilities whose rows sum to 1 are accepted")
+            rows = np.atleast_2d(array)
+            wrong = ~((rows >= 0).all(axis=1) & np.isclose(rows.sum(axis=1), 1, atol=1e-6))
+            if wrong.any():
+                row = int(np.argmax(wrong))
+                place = name if array.ndim == 1 else f"{name}[{row}]"
+                raise ValueError(f"{place} is {rows[row]}; probabilities that sum to 1 are accepted")
             checked[name] = array / array.sum(axis=-1, keepdims=True)
     if "emission" in given:
         checked["emission"] = _checked_emission(given["emission"], n_states, family.Parameters)

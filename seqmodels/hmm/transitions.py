@@ -1,5 +1,7 @@
 """What is known about the hidden chain before the data are seen."""
 
+import numbers
+
 import numpy as np
 from scipy.special import xlogy
 from sklearn.base import BaseEstimator
@@ -29,7 +31,7 @@ class Ergodic(BaseEstimator):
 
     def check(self):
         """Raise a ValueError where a hyperparameter is out of range."""
-        if not (np.isscalar(self.prior) and self.prior >= 1):
+        if not (isinstance(self.prior, numbers.Real) and self.prior >= 1):
             raise ValueError(f"prior is {self.prior!r}; numbers from 1 (maximum likelihood) are accepted")
 
     def maximize(self, counts, old):

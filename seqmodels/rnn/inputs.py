@@ -7,6 +7,9 @@ from ..sequences import MISSING
 
 __all__ = ["DenseInput", "SymbolInput", "input_for"]
 
+FARTHEST = 1e6
+"""Standard deviations at which inputs are cut off: any further, and hidden states could overflow."""
+
 
 class SymbolInput:
     """A symbol picks a row of the input weights: never a one-hot product.
@@ -63,9 +66,9 @@ class DenseInput:
     def encode(self, values):
         """Input vectors (n, I) of values (n, D)."""
         missing = np.isnan(values)
-        numbers = np.where(missing, 0.0, (values - self.centre) / self.scale)
-        columns = [numbers, missing, np.zeros((len(values), 1))] if self.flags else [numbers, np.zeros((len(values), 1))]
-        return np.concatenate(columns, axis=1).astype(self.dtype)
+        numbers = np.where(missing, 0.0, np.clip((values - self.centre) / self.scale, -FARTHEST, FARTHEST))
+        flags = [missing] if self.flags else []
+        return np.concatenate([numbers, *flags, np.zeros((len(values), 1))], axis=1).astype(self.dtype)
 
     def start(self, n):
         """What stands before the first observation, n times."""

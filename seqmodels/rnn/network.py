@@ -78,7 +78,7 @@ class Network:
         return encoded, tapes
 
     def terms(self, vector, sequences, batch_size=BATCH_SIZE):
-        """log p(x_t given x_<t), (M,), batch by batch."""
+        """The terms log p(x_t given x_<t), (M,), batch by batch."""
         weights, terms = self.named(vector), np.empty(sequences.n_observations)
         for packing in self.packings(sequences, batch_size):
             values = sequences.values[packing.rows]

@@ -32,16 +32,14 @@ class Scripted(Independent):
         super()._fit(sequences, validation, weights)
         self.seen_ = sequences, validation
         self.history_ = []
-        self.converged_ = False
         self.verbose = 0
         for iteration in range(self.max_iter + 1):
             self.clock.now += self.seconds
             record = {"iteration": iteration, "train": -2.0, "validation": -3.0 + 0.1 * iteration}
             record["seconds"] = (iteration + 1) * self.seconds
-            if self._report(record):
-                break
-            if iteration == self.n_steps:
-                self.converged_ = True
+            stop = self._report(record)
+            self.converged_ = iteration == self.n_steps
+            if stop or self.converged_:
                 break
         self.n_iter_ = len(self.history_) - 1
 

@@ -64,8 +64,8 @@ def test_all_parts_share_one_alphabet():
 
 
 def test_symbols_without_an_order_share_an_alphabet_too():
-    split = set_aside([["a", 1]], [["a", None]], [[(2, 3)]], symbolic=True)
-    assert set(split.train.alphabet) == {"a", 1, (2, 3)}
+    split = set_aside([["a", 1]], [["a", None]], [["b", 1.5]], symbolic=True)
+    assert set(split.train.alphabet) == {"a", "b", 1, 1.5}
 
 
 def test_an_alphabet_that_is_given_keeps_its_order():
@@ -74,7 +74,7 @@ def test_an_alphabet_that_is_given_keeps_its_order():
 
 
 def test_units_are_sequences_where_there_are_many():
-    split = set_aside(numbered(20), test=[np.array([1.0, np.nan]), np.array([np.nan])] + numbered(10, 2))
+    split = set_aside(numbered(20), test=[np.array([1.0, np.nan]), np.array([np.nan]), *numbered(10, 2)])
     assert split.units.tolist() == [0, *np.repeat(range(1, 11), 2)]  # what counts nowhere is no unit
     assert "over test sequences" in split.protocol
 
@@ -100,8 +100,8 @@ def test_sums_leave_out_what_does_not_count():
 @pytest.mark.parametrize(
     "X, words",
     [
-        ([[1.0, 2.0]], "no observation of validation counts"),
-        ([np.r_[np.zeros(80), np.full(20, np.nan)]], "no observation of test counts"),
+        ([[1.0, 2.0]], "no observation of test counts"),
+        ([np.r_[np.zeros(60), np.full(20, np.nan), np.zeros(20)]], "no observation of validation counts"),
         (Sequences.wrap([np.zeros(9)]).given_past(1), "X has observations that are merely given"),
     ],
 )

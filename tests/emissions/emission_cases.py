@@ -45,10 +45,7 @@ class Case:
     @property
     def rows_are_whole(self):
         """Whether observations are either complete or missing altogether."""
-        return (
-            isinstance(self.base, Categorical)
-            or not getattr(self.base, "_shape", Gaussian()._shape).independent
-        )
+        return isinstance(self.base, Categorical) or not getattr(self.base, "_shape", Gaussian()._shape).independent
 
 
 V = 4  # symbols; with a prior, one more for the unknown ones
@@ -93,9 +90,7 @@ def random_members(emission, D, leading, rng):
             return GaussianParameters(means, random_covariances(emission.covariance, D, leading, rng))
         case Mixture():
             weights = rng.dirichlet(np.full(emission.n, 3.0), leading)
-            return MixtureParameters(
-                weights, random_members(emission.emission, D, (*leading, emission.n), rng)
-            )
+            return MixtureParameters(weights, random_members(emission.emission, D, (*leading, emission.n), rng))
 
 
 def random_covariances(kind, D, leading, rng):
@@ -146,10 +141,7 @@ def scipy_log_density(emission, row, member):
             matrix = covariance_matrix(emission, member)[np.ix_(seen, seen)]
             return stats.multivariate_normal(member.means[seen], matrix).logpdf(row[seen])
         case Mixture():
-            parts = [
-                scipy_log_density(emission.emission, row, take(member.components, c))
-                for c in range(emission.n)
-            ]
+            parts = [scipy_log_density(emission.emission, row, take(member.components, c)) for c in range(emission.n)]
             return special.logsumexp(parts, b=member.weights)
 
 
@@ -181,9 +173,7 @@ def covariance_matrix(emission, member):
 
 def scipy_table(emission, values, parameters):
     """Log densities (S, K)."""
-    return np.array(
-        [[scipy_log_density(emission, row, take(parameters, k)) for k in range(K)] for row in values]
-    )
+    return np.array([[scipy_log_density(emission, row, take(parameters, k)) for k in range(K)] for row in values])
 
 
 def support(case):

@@ -38,9 +38,7 @@ def test_unknown_symbols_in_training_data_do_not_count_without_a_column_of_their
 
 def test_prior_is_that_of_dirichlet():
     emission = Categorical(0.7)
-    assert emission.log_prior(CategoricalParameters(np.array([0.2, 0.8]))) == pytest.approx(
-        0.7 * np.log(0.16)
-    )
+    assert emission.log_prior(CategoricalParameters(np.array([0.2, 0.8]))) == pytest.approx(0.7 * np.log(0.16))
     assert Categorical().log_prior(PARAMETERS) == 0
 
 

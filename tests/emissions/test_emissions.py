@@ -172,9 +172,7 @@ def test_statistics_of_distinct_rows_are_those_of_all_rows(case, members, values
     gathered = np.zeros((len(distinct), K))
     np.add.at(gathered, rows, visits)
     whole = case.emission.sufficient_statistics(values, visits, members)
-    assert_same(
-        case.emission.sufficient_statistics(distinct, gathered, members), whole, rtol=1e-10, atol=1e-12
-    )
+    assert_same(case.emission.sufficient_statistics(distinct, gathered, members), whole, rtol=1e-10, atol=1e-12)
 
 
 @each_family
@@ -223,9 +221,7 @@ def test_m_step_is_the_top_of_the_expected_log_likelihood(case, members, values,
     best = emission.maximize(emission.sufficient_statistics(values, visits, members), members)
 
     def objective(parameters):
-        return (visits * emission.log_density(values[:, None], parameters)).sum() + emission.log_prior(
-            parameters
-        )
+        return (visits * emission.log_density(values[:, None], parameters)).sum() + emission.log_prior(parameters)
 
     top = objective(best)
     for trial in range(40):
@@ -265,9 +261,7 @@ def test_m_steps_of_a_mixture_climb_to_a_stationary_point(case, values, rng):
 
 
 @each_mixture
-def test_an_m_step_of_a_mixture_is_one_of_each_component_under_its_responsibilities(
-    case, members, values, rng
-):
+def test_an_m_step_of_a_mixture_is_one_of_each_component_under_its_responsibilities(case, members, values, rng):
     emission, mixed = case.emission, case.emission.emission
     visits = rng.random((len(values), K))
     observed = ~is_missing(case, values).all(axis=1)
@@ -278,9 +272,7 @@ def test_an_m_step_of_a_mixture_is_one_of_each_component_under_its_responsibilit
         shares = visits[:, k : k + 1] * joint / joint.sum(axis=1, keepdims=True)  # (S, C)
         mass = shares[observed].sum(axis=0)
         np.testing.assert_allclose(best.weights[k], mass / mass.sum(), rtol=1e-9)
-        expected = mixed.maximize(
-            mixed.sufficient_statistics(values, shares, member.components), member.components
-        )
+        expected = mixed.maximize(mixed.sufficient_statistics(values, shares, member.components), member.components)
         assert_same(take(best.components, k), expected, rtol=1e-8)
 
 
@@ -320,9 +312,7 @@ def test_marginal_is_the_best_single_member(case, members, values):
             return smoothed.log_density(values, parameters).sum() + smoothed.log_prior(parameters)
 
         for trial in range(10):
-            nearby = moved(
-                smoothed, single, lambda shape, t=trial: 0.03 * np.random.default_rng(t).normal(size=shape)
-            )
+            nearby = moved(smoothed, single, lambda shape, t=trial: 0.03 * np.random.default_rng(t).normal(size=shape))
             assert objective(nearby) < objective(single)
 
 
@@ -338,9 +328,7 @@ def test_weights_of_the_marginal_repeat_observations(case, members, values):
 @each_mixture
 def test_weights_of_a_mixtures_marginal_are_those_of_what_it_fits(case, members, values):
     weights = np.arange(len(values)) % 3
-    score = weights @ case.emission.log_density(
-        values, case.emission.fit_marginal(as_sequences(case, values), weights)
-    )
+    score = weights @ case.emission.log_density(values, case.emission.fit_marginal(as_sequences(case, values), weights))
     mixed = case.emission.emission
     single = weights @ mixed.log_density(values, mixed.fit_marginal(as_sequences(case, values), weights))
     assert score > single - 1e-3 * weights.sum()

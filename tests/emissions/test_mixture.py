@@ -33,9 +33,7 @@ def test_the_mixed_family_checks_the_data():
 
 def test_one_component_is_the_family_itself(rng):
     X = [rng.normal(3, 2, 50)]
-    assert Independent(Mixture(Gaussian(), 1)).fit(X).score(X) == pytest.approx(
-        Independent(Gaussian()).fit(X).score(X)
-    )
+    assert Independent(Mixture(Gaussian(), 1)).fit(X).score(X) == pytest.approx(Independent(Gaussian()).fit(X).score(X))
 
 
 def test_two_clusters_are_found(rng):
@@ -60,21 +58,15 @@ def test_a_weight_of_zero_and_impossible_symbols():
     parameters = MixtureParameters(np.array([[1.0, 0.0]]), components)
     table = Mixture(Categorical(), 2).log_table(np.array([[0], [1], [-1]]), parameters)
     np.testing.assert_array_equal(table[:, 0], [0, -np.inf, 0])
-    statistics = Mixture(Categorical(), 2).sufficient_statistics(
-        np.array([[0], [1]]), np.ones((2, 1)), parameters
-    )
-    np.testing.assert_array_equal(
-        statistics.mass, [[1, 0]]
-    )  # what no component can have made counts for none
+    statistics = Mixture(Categorical(), 2).sufficient_statistics(np.array([[0], [1]]), np.ones((2, 1)), parameters)
+    np.testing.assert_array_equal(statistics.mass, [[1, 0]])  # what no component can have made counts for none
 
 
 def test_an_outlier_far_out_is_given_to_the_nearest_component():
     components = Gaussian().rough(Sequences.wrap([[0.0, 1.0]]))
     components = type(components)(np.array([[[0.0], [10.0]]]), np.array([[[1.0], [1.0]]]))
     parameters = MixtureParameters(np.array([[0.5, 0.5]]), components)
-    statistics = Mixture(Gaussian(), 2).sufficient_statistics(
-        np.array([[1000.0]]), np.ones((1, 1)), parameters
-    )
+    statistics = Mixture(Gaussian(), 2).sufficient_statistics(np.array([[1000.0]]), np.ones((1, 1)), parameters)
     np.testing.assert_allclose(statistics.mass, [[0, 1]], atol=1e-300)
 
 
@@ -84,6 +76,13 @@ def test_symbols_have_no_mean():
     with pytest.raises(TypeError, match="symbols have no mean"):
         Mixture(Categorical()).mean(parameters)
     assert Mixture(Categorical()).mode(parameters) == [1]
+
+
+def test_unknown_symbols_are_refused_where_the_mixed_family_refuses_them():
+    model = Independent(Mixture(Categorical(unknown="error"))).fit(["aab"])
+    with pytest.raises(ValueError, match=r"X\[0\], position 1 is the symbol 'z'"):
+        model.score(["az"])
+    assert np.isfinite(Independent(Mixture(Categorical())).fit(["aab"]).score(["az"]))
 
 
 def test_mixtures_are_not_outputs_of_networks():

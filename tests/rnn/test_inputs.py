@@ -76,6 +76,12 @@ def test_columns_without_variance_or_without_observations_do_no_harm():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_extreme_outliers_stay_finite(dtype):
+    layer = input_for(Sequences.wrap([[1.0, 3.0]]), dtype)
+    np.testing.assert_allclose(layer.encode(np.array([[1e300], [-1e300], [9.0]]))[:, 0], [1e6, -1e6, 7])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_gradient_of_dense_inputs_is_one_product(dtype, rng):
     X = rng.poisson(3, (6, 2))
     layer = input_for(Sequences.wrap([X]), dtype)

@@ -235,7 +235,7 @@ def test_a_run_that_diverges_says_so_and_leaves_the_model_as_it_was(rng):
     model = small(emission=Poisson(), dtype="float32").fit(X)
     before, terms = dict(model.__dict__), model.log_likelihood(X)
     model.set_params(optimizer=SGD(1e30), clip_norm=None)
-    with pytest.raises(FloatingPointError, match="infinite or NaN in epoch .*; a smaller learning_rate or clip_norm"):
+    with pytest.raises(FloatingPointError, match=r"infinite or NaN in epoch .*; a smaller learning_rate or clip_norm"):
         model.fit(X)
     model.set_params(optimizer=None, clip_norm=1.0)
     assert model.__dict__ == before
@@ -273,7 +273,11 @@ def test_clipping_saves_that_run(rng):
         ({"validation_fraction": -0.1}, ValueError, r"validation_fraction is -0.1; numbers in \[0, 1\)"),
         ({"dtype": "float16"}, ValueError, "dtype is 'float16'; 'float32' and 'float64'"),
         ({"emission": "Poisson"}, TypeError, "emission is 'Poisson'; an emission such as"),
-        ({"emission": Gaussian("full")}, ValueError, r"Gaussian\(covariance='full'\) cannot be the output of a network"),
+        (
+            {"emission": Gaussian("full")},
+            ValueError,
+            r"Gaussian\(covariance='full'\) cannot be the output of a network",
+        ),
         ({"emission": Mixture(Gaussian(), 2)}, ValueError, "cannot be the output of a network"),
     ],
 )
@@ -295,7 +299,9 @@ def test_nested_hyperparameters_and_grid_search():
     assert (model.cell.n_hidden, model.optimizer.learning_rate) == (3, 0.1)
     assert RNN().get_params()["cell"] is None  # no object is shared between models
     X = [np.array(x) for x in ([1, 2, 0], [2, 2], [0, 1, 1, 3], [4, 0])]
-    search = GridSearchCV(small(emission=Poisson(), max_epochs=1), {"cell__n_hidden": [1, 2]}, cv=2, error_score="raise")
+    search = GridSearchCV(
+        small(emission=Poisson(), max_epochs=1), {"cell__n_hidden": [1, 2]}, cv=2, error_score="raise"
+    )
     search.set_params(estimator__cell=Elman(1)).fit(X)
     assert search.best_params_["cell__n_hidden"] in (1, 2)
 
@@ -318,7 +324,7 @@ def test_a_network_learns_a_cycle_of_symbols():
     model = RNN(GRU(12), optimizer=Adam(0.02), max_epochs=60, batch_size=4, validation_fraction=0, random_state=0)
     model.fit(X)
     terms = np.array(model.log_likelihoods(X))
-    assert terms[:, 5:].mean() > -0.02
+    assert terms[:, 5:].mean() > -0.005
     assert Independent().fit(X).score(X) < -0.6
     assert model.predict(["aababaa"], n_steps=6)[0] == "babaab"
 

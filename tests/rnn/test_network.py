@@ -113,6 +113,7 @@ def test_the_order_of_sequences_does_not_matter(stacked):
     value, mass, gradient = model._network.loss_and_gradient(model._weights, sequences, np.arange(4))
     again = model._network.loss_and_gradient(model._weights, sequences, np.array(order))
     assert again[0] == pytest.approx(value, rel=1e-12)
+    assert again[1] == mass
     np.testing.assert_allclose(again[2], gradient, rtol=1e-9, atol=1e-13)
     np.testing.assert_allclose(
         model._network.states_after(model._weights, sequences[np.array(order)]),
@@ -209,6 +210,15 @@ def test_a_constant_column_and_one_never_observed_do_no_harm():
     _, _, gradient = model._network.loss_and_gradient(model._weights, model._known(X), np.arange(1))
     assert np.isfinite(gradient).all()
     assert np.isfinite(model.log_likelihoods([[[5.0, 1.0, 2.0], [7.0, np.nan, 3.0]]])[0]).all()
+
+
+@pytest.mark.parametrize("cell", [Elman(2, "relu"), LSTM(2)], ids=str)
+def test_an_extreme_outlier_does_not_spoil_what_follows(cell):
+    X = [[0.0, 1.0, 3.0, 2.0] * 3]
+    model = RNN(cell, Gaussian(), max_epochs=1, validation_fraction=0, random_state=0).fit(X)
+    terms = model.log_likelihoods([[1.0, 1e18, 2.0, 1.0]])[0]
+    assert -1e37 < terms[1] < -1e35
+    assert np.isfinite(terms).all()
 
 
 def test_sequences_may_come_as_one_object():

@@ -81,7 +81,8 @@ def compare(
         deadline = np.inf if budget is None else began + budget
         try:
             for position, (name, candidates) in enumerate(entries.items()):
-                until = share(deadline, len(entries) - position)
+                evaluation = max((contender.evaluation for contender in contenders), default=0.0)
+                until = share(deadline, len(entries) - position, reserve=evaluation)
                 contenders.append(_best(name, candidates, split, seed, until, shown))
                 if contenders[-1].interrupted:
                     break
@@ -130,6 +131,7 @@ class Contender(NamedTuple):
     row: Row
     model: SequenceModel
     sums: np.ndarray  # held-out log-likelihood of each unit
+    evaluation: float  # seconds after the last fit
     interrupted: bool
 
 
@@ -145,6 +147,7 @@ def _best(name, candidates, split, seed, deadline, shown):
         if not fits:
             raise
         interrupted = True
+    began = time.perf_counter()
     chosen = max(fits, key=lambda fit: fit.validation)
     sums = split.sums(chosen.model.log_likelihoods(split.test))
     held_out = mean_per_observation(sums, split.counts)
@@ -163,7 +166,7 @@ def _best(name, candidates, split, seed, deadline, shown):
     _check_number(row.train, row.label, "training")
     _check_number(row.held_out, row.label, "held-out")
     shown.end(row)
-    return Contender(row, chosen.model, sums, interrupted)
+    return Contender(row, chosen.model, sums, time.perf_counter() - began, interrupted)
 
 
 def _check_number(score, label, part):
