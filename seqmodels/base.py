@@ -90,7 +90,7 @@ class SequenceModel(BaseEstimator):
         if self.emission is not None and not isinstance(self.emission, Emission):
             raise TypeError(f"emission is {self.emission!r}; an emission such as Gaussian(), or None, is accepted")
         self.family_ = default_emission(sequences, name) if self.emission is None else self.emission
-        sequences = sequences.encoded(name=name) if self.family_.symbolic else sequences.numeric(name)
+        sequences = self._as_symbols_or_numbers(sequences, sequences.alphabet, name)
         self.family_.check(sequences, name)
         if sequences.missing.all():
             raise ValueError(f"every observation of {name} is missing")
@@ -106,12 +106,15 @@ class SequenceModel(BaseEstimator):
             raise ValueError(
                 f"{name} has {sequences.n_features} columns; the model was fitted to {self.n_features_in_}"
             )
-        if self.family_.symbolic:
-            sequences = sequences.encoded(self._template.alphabet, getattr(self.family_, "unknown", "keep"), name)
-        else:
-            sequences = sequences.numeric(name)
+        sequences = self._as_symbols_or_numbers(sequences, self._template.alphabet, name)
         self.family_.check(sequences, name)
         return sequences
+
+    def _as_symbols_or_numbers(self, sequences, alphabet, name):
+        """Codes of an alphabet (of the symbols that occur, if None) or numbers, as the family wants them."""
+        if self.family_.symbolic:
+            return sequences.encoded(alphabet, getattr(self.family_, "unknown", "keep"), name)
+        return sequences.numeric(name)
 
     def _report(self, record):
         """Add a record to the history, tell those who want to know, and return whether one says stop."""
@@ -137,7 +140,7 @@ class SequenceModel(BaseEstimator):
             0 where an observation is missing.
         """
         sequences = self._known(X, lengths)
-        return sequences.split(self._terms(sequences))
+        return sequences.split(np.where(sequences.missing.all(axis=1), 0.0, self._terms(sequences)))
 
     def log_likelihood(self, X, lengths=None):
         """Log-likelihood (N,) of each sequence, in nats."""

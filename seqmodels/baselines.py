@@ -6,8 +6,8 @@ from . import kneser_ney
 from .arrays import map_arrays
 from .base import SequenceModel
 from .emissions import CategoricalParameters
+from .forms import MISSING
 from .predictive import Predictive
-from .sequences import MISSING
 
 __all__ = ["Independent", "MarkovChain"]
 

@@ -1,6 +1,7 @@
 """How kernels are compiled, and what the key of the disk cache is: decided here and nowhere else."""
 
 import functools
+import inspect
 import pathlib
 import zlib
 
@@ -23,6 +24,26 @@ def _checksum_of_sources():
     for path in sorted(folder.rglob("*.py")):
         checksum = zlib.crc32(path.relative_to(folder).as_posix().encode(), checksum)
         checksum = zlib.crc32(path.read_bytes(), checksum)
+    return checksum
+
+
+def _checksum_of_code(function, seen):
+    """CRC of a function's code and of all functions it uses, which may be a user's own and in any file."""
+    function = getattr(function, "py_func", function)
+    if function in seen or not inspect.isfunction(function):
+        return 0
+    seen.add(function)
+    code = function.__code__
+    checksum = zlib.crc32(code.co_code)
+    used = [function.__globals__.get(name) for name in code.co_names]
+    used += [cell.cell_contents for cell in function.__closure__ or ()]
+    for thing in [*code.co_consts, *used]:
+        if inspect.iscode(thing):
+            checksum = zlib.crc32(thing.co_code, checksum)
+        elif isinstance(thing, int | float | str | bool | None):
+            checksum = zlib.crc32(repr(thing).encode(), checksum)
+        elif callable(thing):
+            checksum = zlib.crc32(str(_checksum_of_code(thing, seen)).encode(), checksum)
     return checksum
 
 
@@ -79,7 +100,8 @@ def kernel(function=None, *, key=None, **options):
     dispatcher = numba.njit(**options)(function)
     if dispatcher is not function:  # it is, where NUMBA_DISABLE_JIT is set
         try:
-            dispatcher._cache = _Cache(function, (key, tuple(sorted(options.items()))))
+            specialisation = key, _checksum_of_code(function, set()), tuple(sorted(options.items()))
+            dispatcher._cache = _Cache(function, specialisation)
         except (RuntimeError, OSError):  # no folder can be written: compile in memory, once a process
             pass
     return dispatcher

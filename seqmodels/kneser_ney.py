@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .sequences import MISSING
+from .forms import MISSING
 
 __all__ = ["Level", "context_lengths", "distributions", "fit", "probabilities"]
 

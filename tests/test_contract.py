@@ -424,3 +424,16 @@ def test_a_model_has_to_say_what_it_does():
     for name, arguments in (("start", (1,)), ("predictive", (belief,)), ("update", (belief, belief))):
         with pytest.raises(TypeError, match=f"SequenceModel does not define {name}"):
             getattr(model, name)(*arguments)
+
+
+def test_thousands_of_symbols_start_at_the_baseline():
+    words = [np.arange(1, 10_001)]
+    network = RNN(LSTM(2), Categorical(), max_epochs=0, validation_fraction=0).fit(words)
+    assert network.score(words) == pytest.approx(Independent(Categorical()).fit(words).score(words), abs=1e-6)
+
+
+@pytest.mark.parametrize("model", [HMM(2, Categorical(unknown="error")), RNN(LSTM(2), Categorical(unknown="error"))])
+def test_fit_refuses_symbols_outside_a_given_alphabet_where_unknown_is_an_error(model):
+    narrow = Sequences.wrap(["aa", "ab"], alphabet="a")
+    with pytest.raises(ValueError, match=r"X\[1\], position 1 is the symbol"):
+        model.fit(narrow)

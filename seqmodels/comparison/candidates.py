@@ -41,9 +41,7 @@ def _candidates(entry, where):
         raise ValueError(f"{where} is empty; a model or a list of candidates is accepted")
     for candidate in candidates:
         if not isinstance(candidate, SequenceModel):
-            raise TypeError(
-                f"{where} is {candidate!r}; a model such as HMM(3), or a list of candidates, is accepted"
-            )
+            raise TypeError(f"{where} is {candidate!r}; a model such as HMM(3), or a list of candidates, is accepted")
     return candidates
 
 
@@ -121,9 +119,7 @@ def baselines_for(families):
     entries = {"Independent": [Independent(clone(families[0]))]}
     if any(family.symbolic for family in families):
         return entries | {"MarkovChain": [MarkovChain(order) for order in MARKOV_ORDERS]}, []
-    return entries, [
-        f"MarkovChain is left out: it takes symbols, and {type(families[0]).__name__} is not of symbols."
-    ]
+    return entries, [f"MarkovChain is left out: it takes symbols, and {type(families[0]).__name__} is not of symbols."]
 
 
 # -------------------------------------------------------------------- defaults

@@ -21,9 +21,7 @@ from .words import counted
 __all__ = ["compare"]
 
 
-def compare(
-    models, X, *, validation=None, test=None, budget=None, baselines=True, random_state=None, verbose=1
-):
+def compare(models, X, *, validation=None, test=None, budget=None, baselines=True, random_state=None, verbose=1):
     """Fit models to the same training sequences and judge them on the same held-out ones.
 
     The currency is the mean log-likelihood of an observation given those before it, in nats (`score`). The

@@ -56,13 +56,9 @@ def curves(lines, levels, x_label, y_label):
         parts.append(f'<path class="grid" d="M{LEFT} {up(tick):.1f}H{WIDTH - EDGE}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{up(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
     for tick in _ticks(0.0, right):
-        parts.append(
-            f'<text x="{across(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>'
-        )
+        parts.append(f'<text x="{across(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
     middle = (HEIGHT - BOTTOM) / 2
-    parts.append(
-        f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{html.escape(x_label)}</text>'
-    )
+    parts.append(f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{html.escape(x_label)}</text>')
     turned = f'text-anchor="middle" transform="rotate(-90 14 {middle})"'
     parts.append(f'<text x="14" y="{middle}" {turned}>{html.escape(y_label)}</text>')
     paths = {label: _path(across(x), up(y)) for label, (x, y) in lines.items()}
@@ -81,9 +77,7 @@ def series(values, low, high):
     low, high = _with_margin(low, high)
     x = np.linspace(EDGE, width - EDGE, len(values)) if len(values) > 1 else np.array([width / 2])
     y = np.clip((high - values) / (high - low), 0.0, 1.0) * height
-    return _svg(
-        width, height, f'<path d="{_path(x, y)}" fill="none" stroke="{COLOURS[0]}" stroke-width="1.5"/>'
-    )
+    return _svg(width, height, f'<path d="{_path(x, y)}" fill="none" stroke="{COLOURS[0]}" stroke-width="1.5"/>')
 
 
 def matrix(values, low, high):
@@ -98,8 +92,7 @@ def matrix(values, low, high):
         (b"IEND", b""),
     )
     png = b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        for name, data in chunks
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
     )
     size = max(1, min(8, WIDTH // n_columns))
     return (
@@ -132,6 +125,4 @@ def _ticks(low, high):
     rough = (high - low) / 5
     power = 10.0 ** np.floor(np.log10(rough))
     step = power * min((1, 2, 5, 10), key=lambda factor: abs(factor * power - rough))
-    return [
-        float(f"{step * n:.10g}") for n in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)
-    ]
+    return [float(f"{step * n:.10g}") for n in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]

@@ -68,9 +68,7 @@ def set_aside(X, validation=None, test=None, *, symbolic=False, seed=0):
     given = {"X": X, "validation": validation, "test": test}
     data = {name: Sequences.wrap(part, name=name) for name, part in given.items() if part is not None}
     if data["X"].given is not None:
-        raise ValueError(
-            "X has observations that are merely given; they can be scored only: use validation or test"
-        )
+        raise ValueError("X has observations that are merely given; they can be scored only: use validation or test")
     if symbolic:
         data = _in_one_alphabet(data)
     X, validation, test = (data.get(name) for name in given)

@@ -154,9 +154,7 @@ class Bars(Silent):
         for part, words in (("train", "train"), ("validation", "valid.")):
             if record.get(part) is not None:  # else what was last known stands
                 self._figures[words] = f"{words} {record[part]:.3f}"
-        self._progress.update(
-            self._task, figures=", ".join(self._figures.values()), completed=self._fraction()
-        )
+        self._progress.update(self._task, figures=", ".join(self._figures.values()), completed=self._fraction())
         self._show_place()
 
     def end(self, row):

@@ -77,13 +77,10 @@ def fragment(comparison):
     groups = "".join(f'<th colspan="{size}">{title}</th>' for size, title in GROUPS)
     headings = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
     rows = "".join(
-        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells(row))}</tr>"
-        for row in comparison.table
+        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells(row))}</tr>" for row in comparison.table
     )
     sentences = "".join(f"<p>{html.escape(line)}</p>" for line in [*comparison.verdict, *comparison.notes])
-    return (
-        f"<table><thead><tr>{groups}</tr><tr>{headings}</tr></thead><tbody>{rows}</tbody></table>{sentences}"
-    )
+    return f"<table><thead><tr>{groups}</tr><tr>{headings}</tr></thead><tbody>{rows}</tbody></table>{sentences}"
 
 
 def page(comparison):
@@ -95,9 +92,7 @@ def page(comparison):
         "Samples": _samples(comparison),
         "How this was done": "".join(f"<p>{html.escape(line)}</p>" for line in _circumstances(comparison)),
     }
-    body = "".join(
-        (f"<h2>{heading}</h2>" if heading else "") + content for heading, content in sections.items()
-    )
+    body = "".join((f"<h2>{heading}</h2>" if heading else "") + content for heading, content in sections.items())
     return PAGE.replace("TITLE", html.escape(title)).replace("BODY", body)
 
 
@@ -148,11 +143,7 @@ def _samples(comparison):
 
 def _writer():
     def write(sample):
-        words = (
-            sample
-            if isinstance(sample, str)
-            else " ".join("?" if s is None else str(s) for s in np.ravel(sample))
-        )
+        words = sample if isinstance(sample, str) else " ".join("?" if s is None else str(s) for s in np.ravel(sample))
         return f"<pre>{html.escape(words)}</pre>"
 
     return write

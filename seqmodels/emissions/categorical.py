@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import choose
+from ..forms import MISSING
 from ..jit import kernel
-from ..sequences import MISSING
 from .base import Emission, keep_without_mass
 
 __all__ = ["Categorical", "CategoricalParameters"]
@@ -161,12 +161,13 @@ def _softmax(values, raw, offset, out):
         largest = raw[i, 0] + offset[0]
         for r in range(1, R):
             largest = max(largest, raw[i, r] + offset[r])
-        total = raw.dtype.type(0)
+        total = 0.0  # in double precision, for thousands of symbols add up
         for r in range(R):
             out[i, r] = np.exp(raw[i, r] + offset[r] - largest)
             total += out[i, r]
+        share = raw.dtype.type(1 / total)
         for r in range(R):
-            out[i, r] = -out[i, r] / total
+            out[i, r] = -out[i, r] * share
         if code < R:
             log_probability[i] = raw[i, code] + offset[code] - largest - np.log(total)
             out[i, code] += 1

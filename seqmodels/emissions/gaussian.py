@@ -108,7 +108,7 @@ class Gaussian(Emission):
         covariances = self._shape.maximize(mass, sums, seconds, parameters.covariances, floor)
         if np.any(self._shape.variances(covariances, len(floor)) <= floor * (1 + 1e-9)):
             warnings.warn(
-                f"a variance fell to its floor, {VARIANCE_FLOOR:g} times the variance of the data: a state "
+                f"a variance fell to its floor, {VARIANCE_FLOOR:g} times the variance of the data: a distribution "
                 "stands for a single value; fewer states or more data would help",
                 stacklevel=2,
             )

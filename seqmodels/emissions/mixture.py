@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import choose, map_arrays, take
-from ..sequences import MISSING
+from ..forms import MISSING
 from .base import Emission, keep_without_mass
 from .clusters import cluster
 

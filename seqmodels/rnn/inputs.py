@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..forms import MISSING
 from ..jit import kernel
-from ..sequences import MISSING
 
 __all__ = ["DenseInput", "SymbolInput", "input_for"]
 

@@ -28,6 +28,13 @@ class Packing(NamedTuple):
         before = np.where(step > 0, firsts[step - 1] + sequence, -1)
         return cls(offsets[order][sequence] + step, sizes, before, order)
 
+    def windows(self, n_rows):
+        """Cut the steps into windows of at most `n_rows` rows, or one step: pairs of slices, steps and rows."""
+        ends = np.cumsum(self.sizes)
+        cuts = np.flatnonzero(np.diff((ends - 1) // n_rows)) + 1
+        for start, stop in zip([0, *cuts], [*cuts, len(ends)], strict=True):
+            yield slice(start, stop), slice(ends[start] - self.sizes[start], ends[stop - 1])
+
     @property
     def last(self):
         """The packed row (N,) of the last step of each sequence, in the order of `order`."""

@@ -8,6 +8,7 @@ __all__ = ["Network"]
 
 OUTPUT = "output"
 BATCH_SIZE = 256  # sequences that are scored together
+N_ROWS = 50_000  # time steps, of all of them, whose hidden states are held at once
 
 
 class Network:
@@ -77,14 +78,30 @@ class Network:
         tapes = self.stack.forward(self._project(encoded, weights), packing.sizes, state, weights)
         return encoded, tapes
 
-    def terms(self, vector, sequences, batch_size=BATCH_SIZE):
-        """The terms log p(x_t given x_<t), (M,), batch by batch."""
-        weights, terms = self.named(vector), np.empty(sequences.n_observations)
+    def _sweep(self, weights, sequences, batch_size, n_rows):
+        """Forward over all sequences, so many at once, and of those so many rows that they stay small in memory.
+
+        Yields the packing of the batch, the packed rows of the window, the values of the batch and the tapes.
+        """
         for packing in self.packings(sequences, batch_size):
             values = sequences.values[packing.rows]
-            _, tapes = self._forward(values, packing, weights)
+            encoded = self._encoded(values, packing)
+            state = np.zeros((packing.sizes[0], self.stack.n_state), self.dtype)
+            for steps, rows in packing.windows(n_rows):
+                projected = self._project(encoded[rows], weights)
+                tapes = self.stack.forward(projected, packing.sizes[steps], state, weights)
+                yield packing, rows, values, tapes
+                running = packing.sizes[steps.stop] if steps.stop < len(packing.sizes) else 0
+                last = rows.stop - rows.start - packing.sizes[steps.stop - 1]
+                state = _states(tapes)[last : last + running]
+
+    def terms(self, vector, sequences, batch_size=BATCH_SIZE, n_rows=N_ROWS):
+        """The terms log p(x_t given x_<t), (M,)."""
+        weights, terms = self.named(vector), np.empty(sequences.n_observations)
+        for packing, rows, values, tapes in self._sweep(weights, sequences, batch_size, n_rows):
             raw = self._raw(tapes[-1].hidden, weights)
-            terms[packing.rows] = self.family.value_and_gradient(values, raw, self.marginal, np.empty_like(raw))
+            found = self.family.value_and_gradient(values[rows], raw, self.marginal, np.empty_like(raw))
+            terms[packing.rows[rows]] = found
         return terms
 
     def packings(self, sequences, batch_size):
@@ -151,17 +168,16 @@ class Network:
 
     def _advance(self, state, encoded, weights):
         tapes = self.stack.forward(self._project(encoded, weights), np.array([len(state)]), state, weights)
-        return np.concatenate([part for tape in tapes for part in (tape.hidden, tape.memory)], axis=1)
+        return _states(tapes)
 
-    def states_after(self, vector, sequences):
+    def states_after(self, vector, sequences, batch_size=BATCH_SIZE, n_rows=N_ROWS):
         """Hidden states and memories (N, U) after all of each sequence."""
         weights, states = self.named(vector), np.empty((len(sequences), self.stack.n_state), self.dtype)
-        for packing in self.packings(sequences, BATCH_SIZE):
-            values = sequences.values[packing.rows]
-            _, tapes = self._forward(values, packing, weights)
+        for packing, rows, values, tapes in self._sweep(weights, sequences, batch_size, n_rows):
             last = packing.last
-            before = np.concatenate([part[last] for tape in tapes for part in (tape.hidden, tape.memory)], axis=1)
-            states[packing.order] = self._advance(before, self.inputs.encode(values[last]), weights)
+            ending = (rows.start <= last) & (last < rows.stop)
+            before = _states(tapes)[last[ending] - rows.start]
+            states[packing.order[ending]] = self._advance(before, self.inputs.encode(values[last[ending]]), weights)
         return states
 
     def parameters_of(self, vector, state):
@@ -169,3 +185,8 @@ class Network:
         weights = self.named(vector)
         hidden = self.stack.split_state(state)[-2]
         return self.family.from_raw(self._raw(hidden, weights).astype(float), self.marginal)
+
+
+def _states(tapes):
+    """Hidden state and memory of all layers side by side, (n, U), row by row."""
+    return np.concatenate([part for tape in tapes for part in (tape.hidden, tape.memory)], axis=1)

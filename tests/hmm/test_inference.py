@@ -272,6 +272,29 @@ def test_a_left_to_right_state_is_found_again_after_a_hundred_steps():
     assert_equal_to(chain_by_logarithms(initial, transition, log_table[rows]), found, rows)
 
 
+def test_a_state_that_is_reached_by_two_hardly_possible_ways():
+    """From A by way of B, 1e-198; from C, which underflows at first, 1e-201: the sum has four digits of both."""
+    tiny = 1e-99
+    initial = np.array([0.5, 0.0, 0.5, 0.0])
+    transition = np.array([[1 - tiny, tiny, 0, 0], [0, 1 - tiny, 0, tiny], [0, 0, 0.5, 0.5], [0, 0, 0, 1]])
+    impossible = -np.inf
+    log_table = np.array([[0, 0, -200.5 * LN10, 0], [0, 0, 0, 0], [impossible, impossible, impossible, 0]])
+    rows = np.array([0, 1, 1, 2, 2])
+    found = everything(initial, transition, log_table, rows)
+    assert_equal_to(chain_by_logarithms(initial, transition, log_table[rows]), found, rows)
+    assert 1e-4 < found[3][0, 2] < 1e-1
+
+
+def test_a_product_of_tiny_transition_and_tiny_state_is_not_taken_for_zero():
+    """From the second state, of 1e-150, to the third by 1e-180; nothing is ever flushed."""
+    initial, transition = np.array([0.5, 0.5, 0.0]), np.array([[1, 0, 0], [0, 1 - 1e-180, 1e-180], [0, 0, 1]])
+    log_table = LN10 * np.array([[0.0, -150.0, 0.0], [0.0, 0.0, 0.0], [-40.0, -40.0, 0.0]])
+    rows = np.array([0, 1, *[2] * 11])
+    found = everything(initial, transition, log_table, rows)
+    assert_equal_to(chain_by_logarithms(initial, transition, log_table[rows]), found, rows)
+    np.testing.assert_allclose(found[3][-1], [0, 0, 1], atol=1e-12)
+
+
 def random_hard_case(generator):
     K, S = generator.integers(2, 5), generator.integers(2, 5)
     kinds = [

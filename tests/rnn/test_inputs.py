@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from seqmodels import Sequences
+from seqmodels.forms import MISSING
 from seqmodels.rnn.inputs import DenseInput, SymbolInput, input_for
-from seqmodels.sequences import MISSING
 
 # -------------------------------------------------------------------- symbols
 

@@ -225,3 +225,13 @@ def test_sequences_may_come_as_one_object():
     X = sequences_for(Poisson())
     model = network_with_random_weights(Elman(2), Poisson(), X)
     np.testing.assert_array_equal(model.log_likelihood(Sequences.wrap(X)), model.log_likelihood(X))
+
+
+def test_windows_of_any_size_give_the_same_terms_and_states(rng):
+    X = Sequences.wrap([rng.normal(size=(length, 2)) for length in (7, 2, 5, 5, 1)])
+    model = RNN([LSTM(3), GRU(2)], Gaussian(), dtype="float64", max_epochs=1, random_state=0).fit(X)
+    network, weights = model._network, model._weights
+    terms, states = network.terms(weights, X), network.states_after(weights, X)
+    for n_rows in (1, 3, 4, 11, 1000):
+        np.testing.assert_allclose(network.terms(weights, X, 3, n_rows), terms, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(network.states_after(weights, X, 3, n_rows), states, rtol=1e-12, atol=1e-12)
