@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import seqmodels
+from seqmodels import jit
 from seqmodels.jit import kernel, when_compiling
 
 SOURCES = pathlib.Path(seqmodels.__file__).parent
@@ -306,3 +307,25 @@ def test_importing_the_package_compiles_nothing(copy):
         """
     assert run(copy, script) == 0
     assert not [path for path in files(copy) if path.endswith((".nbi", ".nbc"))]
+
+
+def test_the_key_knows_the_code_that_a_closure_uses_in_whatever_file_it_stands():
+    """A user's own cell is not among the package's sources."""
+
+    def closure(source, factor):
+        names = {}
+        exec(source, names)
+        helper = names["helper"]
+
+        def function(x):
+            return helper(x) * factor
+
+        return jit._checksum_of_code(function, set())
+
+    first = "def helper(x):\n    return x + 1.0"
+    assert closure(first, 2.0) == closure(first, 2.0)
+    assert closure(first, 2.0) != closure(first, 3.0)
+    assert closure(first, 2.0) != closure(first.replace("1.0", "2.0"), 2.0)
+    assert closure(first, 2.0) != closure(first.replace("+", "-"), 2.0)
+    nested = "def inner(x):\n    return x * 2.0\ndef helper(x):\n    return inner(x)"
+    assert closure(nested, 2.0) != closure(nested.replace("2.0", "4.0"), 2.0)

@@ -14,7 +14,13 @@ from ..emissions import Emission
 from ..predictive import Predictive
 from ..sequences import Sequences
 from . import inference
-from .start import made_up_responsibilities, responsibilities_under, starting_transition
+from .start import (
+    check_shapes,
+    checked_start,
+    made_up_responsibilities,
+    responsibilities_under,
+    starting_transition,
+)
 from .training import Parameters, TrainingData, baum_welch
 from .transitions import Ergodic
 
@@ -112,7 +118,7 @@ class HMM(SequenceModel):
         model = cls(np.size(initial), emission)
         model.family_ = emission
         given = {"initial": initial, "transition": transition, "emission": emission_parameters}
-        model._take(_checked_start(given, model.n_states, emission).values())
+        model._take(checked_start(given, model.n_states, emission).values())
         model._support = model.initial_ > 0, model.transition_ > 0
         if emission.symbolic:
             n_symbols = emission.n_raw(model.emission_)
@@ -175,7 +181,7 @@ class HMM(SequenceModel):
     def _start(self, sequences, data, generator):
         K, given = self.n_states, {}
         if isinstance(self.init, dict):
-            given = _checked_start(self.init, K, self.family_)
+            given = checked_start(self.init, K, self.family_)
         repeated = np.repeat(data.weights, sequences.lengths) * ~sequences.missing.all(axis=1)
         counts = np.bincount(data.rows, repeated, len(data.values))
         rough = self.family_.rough(sequences)
@@ -186,7 +192,7 @@ class HMM(SequenceModel):
             visits = shares * counts[:, None]
             emission = self.family_.initial_parameters(data.values, visits, rough, generator)
         else:
-            _same_shapes(emission, rough)
+            check_shapes(emission, rough)
             shares = responsibilities_under(self.family_.log_table(data.values, emission))
         initial = given.get("initial", np.full(K, 1 / K))
         transition = given.get("transition")
@@ -339,62 +345,6 @@ class HMM(SequenceModel):
         for t in range(length - 2, -1, -1):  # p(z_t given x_<=t and z_t+1)
             states[:, t] = choose(filters[:, t] * transition.T[states[:, t + 1]], generator)
         return [self._template.outside(sequence) for sequence in values], list(states)
-
-
-def _checked_start(given, n_states, family):
-    """Given parameters as arrays of the right shape; a dict with the same keys."""
-    unknown = set(given) - {"initial", "transition", "emission"}
-    if unknown:
-        unknown = min(unknown, key=str)
-        raise ValueError(f"init has a key {unknown!r}; 'initial', 'transition' and 'emission' are accepted")
-    checked = {}
-    for name, shape in (("initial", (n_states,)), ("transition", (n_states, n_states))):
-        if name in given:
-            array = np.array(given[name], dtype=float)
-            if array.shape != shape:
-                raise ValueError(f"{name} has shape {array.shape}; {n_states} states take {shape}")
-            rows = np.atleast_2d(array)
-            wrong = ~((rows >= 0).all(axis=1) & np.isclose(rows.sum(axis=1), 1, atol=1e-6))
-            if wrong.any():
-                row = int(np.argmax(wrong))
-                place = name if array.ndim == 1 else f"{name}[{row}]"
-                raise ValueError(f"{place} is {rows[row]}; probabilities that sum to 1 are accepted")
-            checked[name] = array / array.sum(axis=-1, keepdims=True)
-    if "emission" in given:
-        checked["emission"] = _checked_emission(given["emission"], n_states, family.Parameters)
-    return checked
-
-
-def _checked_emission(emission, n_states, kind):
-    """A NamedTuple of the right kind, whose finite arrays have one entry a state."""
-    if isinstance(emission, dict):
-        if set(emission) != set(kind._fields):
-            raise ValueError(f"emission has the keys {list(emission)}; {list(kind._fields)} are accepted")
-        emission = kind(**emission)
-    if not isinstance(emission, kind):
-        raise TypeError(f"emission is {emission!r}; {kind.__name__} or a dict of its fields is accepted")
-    emission = map_arrays(lambda array: np.array(array, dtype=float), emission)
-
-    def check(array):
-        if array.ndim == 0 or len(array) != n_states:
-            accepted = f"with {n_states} states, ({n_states}, ...) is accepted"
-            raise ValueError(f"emission has an array of shape {array.shape}; {accepted}")
-        if not np.isfinite(array).all():
-            raise ValueError(f"emission holds {array[~np.isfinite(array)][0]}; finite numbers are accepted")
-
-    map_arrays(check, emission)
-    return emission
-
-
-def _same_shapes(emission, rough):
-    def check(array, example):
-        if array.shape[1:] != example.shape[1:]:
-            raise ValueError(
-                f"init['emission'] has an array of shape {array.shape}; for these data "
-                f"{(len(array), *example.shape[1:])} is accepted"
-            )
-
-    map_arrays(check, emission, rough)
 
 
 @contextmanager

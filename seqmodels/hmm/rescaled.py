@@ -191,7 +191,7 @@ def _backward(transposed, table, rows, alpha, beta, ahead, scale):
         for i in range(K):
             beta[t, i] /= largest
             overlap += alpha[t, i] * beta[t, i]
-        if not largest * overlap > TINY:
+        if not largest * overlap > TINY:  # else dividing by it may overflow
             return False
         if losing:
             losing = _rescale_lost(beta[t], largest, lost)

@@ -1,11 +1,21 @@
-"""Where EM starts: an M-step on made-up responsibilities, so that one initialiser serves every family."""
+"""Where EM starts: an M-step on made-up responsibilities, so that one initialiser serves every family.
+
+Or from parameters that users give, which are checked here.
+"""
 
 import numpy as np
 
+from ..arrays import map_arrays
 from ..emissions.clusters import cluster
 from .rescaled import likelihoods
 
-__all__ = ["made_up_responsibilities", "responsibilities_under", "starting_transition"]
+__all__ = [
+    "check_shapes",
+    "checked_start",
+    "made_up_responsibilities",
+    "responsibilities_under",
+    "starting_transition",
+]
 
 
 def made_up_responsibilities(how, n_states, values, counts, family, generator):
@@ -50,3 +60,64 @@ def starting_transition(responsibilities, rows, offsets, generator):
         counts += responsibilities[rows[tile - 1]].T @ responsibilities[rows[tile]]
     counts += (1 + counts.sum()) / n_states**2 * generator.dirichlet(np.ones(n_states), n_states) * 0.5
     return counts / counts.sum(axis=1, keepdims=True)
+
+
+# -------------------------------------------------------------------- what users give
+
+
+def checked_start(given, n_states, family):
+    """Given parameters as arrays of the right shape; a dict with the same keys."""
+    unknown = set(given) - {"initial", "transition", "emission"}
+    if unknown:
+        unknown = min(unknown, key=str)
+        raise ValueError(f"init has a key {unknown!r}; 'initial', 'transition' and 'emission' are accepted")
+    checked = {}
+    for name, shape in (("initial", (n_states,)), ("transition", (n_states, n_states))):
+        if name in given:
+            array = np.array(given[name], dtype=float)
+            if array.shape != shape:
+                raise ValueError(f"{name} has shape {array.shape}; {n_states} states take {shape}")
+            rows = np.atleast_2d(array)
+            wrong = ~((rows >= 0).all(axis=1) & np.isclose(rows.sum(axis=1), 1, atol=1e-6))
+            if wrong.any():
+                row = int(np.argmax(wrong))
+                place = name if array.ndim == 1 else f"{name}[{row}]"
+                raise ValueError(f"{place} is {rows[row]}; probabilities that sum to 1 are accepted")
+            checked[name] = array / array.sum(axis=-1, keepdims=True)
+    if "emission" in given:
+        checked["emission"] = _checked_emission(given["emission"], n_states, family.Parameters)
+    return checked
+
+
+def _checked_emission(emission, n_states, kind):
+    """A NamedTuple of the right kind, whose finite arrays have one entry a state."""
+    if isinstance(emission, dict):
+        if set(emission) != set(kind._fields):
+            raise ValueError(f"emission has the keys {list(emission)}; {list(kind._fields)} are accepted")
+        emission = kind(**emission)
+    if not isinstance(emission, kind):
+        raise TypeError(f"emission is {emission!r}; {kind.__name__} or a dict of its fields is accepted")
+    emission = map_arrays(lambda array: np.array(array, dtype=float), emission)
+
+    def check(array):
+        if array.ndim == 0 or len(array) != n_states:
+            accepted = f"with {n_states} states, ({n_states}, ...) is accepted"
+            raise ValueError(f"emission has an array of shape {array.shape}; {accepted}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"emission holds {array[~np.isfinite(array)][0]}; finite numbers are accepted")
+
+    map_arrays(check, emission)
+    return emission
+
+
+def check_shapes(emission, rough):
+    """Raise a ValueError where an array of given parameters has not the shape that the data ask for."""
+
+    def check(array, example):
+        if array.shape[1:] != example.shape[1:]:
+            raise ValueError(
+                f"init['emission'] has an array of shape {array.shape}; for these data "
+                f"{(len(array), *example.shape[1:])} is accepted"
+            )
+
+    map_arrays(check, emission, rough)

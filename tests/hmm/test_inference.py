@@ -254,6 +254,8 @@ def identity_case(log10_table, rows):
         pytest.param([[-330, 0], [0, -150]], [0, *[1] * 5, 0], id="lost at both ends"),
         pytest.param([[-110, 0], [0, -110]], [*[0] * 4, *[1] * 9, *[0] * 4], id="lost little by little"),
         pytest.param([[0, -150], [-150, 0]], [*[0] * 9, *[1] * 18, *[0] * 3], id="the bound underflows"),
+        pytest.param([[0, -195], [-67, 0]], [0, 1, 1, 1], id="lost backward only"),
+        pytest.param([[0, -67], [-195, 0]], [0, 0, 0, 1], id="lost forward only"),
         pytest.param([[0, -199], [-199, 0]], [0, 1] * 10, id="on the brink"),
         pytest.param([[0, -201], [-201, 0]], [0, 1] * 10, id="beyond the brink"),
     ],
