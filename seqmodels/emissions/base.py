@@ -119,8 +119,33 @@ class Emission(BaseEstimator):
     def points(self, values):
         """What k-means may cluster, an array (S, P), or None where distances mean nothing."""
         points = values.astype(float)
-        centre, scale = np.nanmean(points, axis=0), np.nanstd(points, axis=0)
-        return np.nan_to_num((points - centre) / np.where(scale > 0, scale, 1.0))
+        mass = np.maximum((~np.isnan(points)).sum(axis=0), 1)
+        centred = points - np.nansum(points, axis=0) / mass
+        scale = np.sqrt(np.nansum(centred**2, axis=0) / mass)
+        return np.nan_to_num(centred / np.where(scale > 0, scale, 1.0))
+
+    def parameters_from(self, given):
+        """Parameters that a user gives, as a NamedTuple of the family or as a dict of its fields.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are of another kind, or out of range.
+        """
+        kind = self.Parameters
+        if isinstance(given, dict):
+            if set(given) != set(kind._fields):
+                raise ValueError(f"emission has the keys {list(given)}; {list(kind._fields)} are accepted")
+            given = kind(**given)
+        if not isinstance(given, kind):
+            raise TypeError(f"emission is {given!r}; {kind.__name__} or a dict of its fields is accepted")
+        parameters = map_arrays(lambda array: np.array(array, dtype=float), given)
+        map_arrays(lambda array: refuse(~np.isfinite(array), array, "finite numbers"), parameters)
+        self.check_parameters(parameters)
+        return parameters
+
+    def check_parameters(self, parameters):
+        """Raise a ValueError where finite parameters are out of range."""
 
     def log_prior(self, parameters):
         """Logarithm of the prior density of the parameters, up to a constant; 0 without a prior."""
@@ -140,6 +165,19 @@ def raise_at(wrong, sequences, name, accepted):
     if wrong.any():
         m, d = np.argwhere(wrong)[0]
         raise ValueError(f"{sequences.where(m, name, d)} is {sequences.values[m, d]}; {accepted} are accepted")
+
+
+def refuse(wrong, array, accepted):
+    """Raise a ValueError that names the first entry of given parameters where `wrong` holds."""
+    if np.any(wrong):
+        raise ValueError(f"emission holds {array[wrong].flat[0]}; {accepted} are accepted")
+
+
+def refuse_unless_distributions(probabilities):
+    """Raise a ValueError unless probabilities (..., V) are distributions along the last axis."""
+    refuse(probabilities < 0, probabilities, "probabilities")
+    totals = probabilities.sum(axis=-1)
+    refuse(~np.isclose(totals, 1, atol=1e-6), totals, "as the sum of probabilities, only ones")
 
 
 def observed_mass(values, visits):

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special
 
 from ..jit import kernel
-from .base import Emission, keep_without_mass, observed_mass, raise_at
+from .base import Emission, keep_without_mass, observed_mass, raise_at, refuse
 
 __all__ = ["Bernoulli", "BernoulliParameters"]
 
@@ -86,6 +86,10 @@ class Bernoulli(Emission):
             return 0.0
         p = parameters.probabilities
         return self.pseudo_count * float((np.log(p) + np.log1p(-p)).sum())
+
+    def check_parameters(self, parameters):
+        p = parameters.probabilities
+        refuse((p < 0) | (p > 1), p, "probabilities")
 
     def n_parameters(self, parameters):
         return parameters.probabilities.size

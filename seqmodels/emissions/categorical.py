@@ -7,7 +7,7 @@ import numpy as np
 from ..arrays import choose
 from ..forms import MISSING
 from ..jit import kernel
-from .base import Emission, keep_without_mass
+from .base import Emission, keep_without_mass, refuse_unless_distributions
 
 __all__ = ["Categorical", "CategoricalParameters"]
 
@@ -103,6 +103,13 @@ class Categorical(Emission):
         if self.pseudo_count == 0:
             return 0.0
         return self.pseudo_count * float(np.log(parameters.probabilities).sum())
+
+    def check_parameters(self, parameters):
+        refuse_unless_distributions(parameters.probabilities)
+
+    def n_symbols(self, parameters):
+        """How many symbols have a probability, the unknown one included where it has one."""
+        return parameters.probabilities.shape[-1]
 
     def n_parameters(self, parameters):
         return int(np.prod(parameters.probabilities.shape[:-1])) * (parameters.probabilities.shape[-1] - 1)

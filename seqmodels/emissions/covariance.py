@@ -41,6 +41,10 @@ class Diagonal:
         variances = _variances(mass, sums, seconds)
         return keep_without_mass(mass, np.maximum(variances, floor), old)
 
+    def smallest_variances(self, covariances):
+        """What has to be positive: the variances, or the smallest eigenvalue of each matrix."""
+        return covariances
+
     def rough(self, variances):
         """Covariances (1, ...) from the variances (D,) of all the data."""
         return variances[None]
@@ -118,6 +122,9 @@ class Full:
             shift = sums / mass
             matrices = seconds / mass[..., None] - shift[..., :, None] * shift[..., None, :]
         return keep_without_mass(mass[..., 0], _floored(matrices, mass[..., 0] > 0, floor), old)
+
+    def smallest_variances(self, covariances):
+        return np.linalg.eigvalsh(covariances)[..., 0]
 
     def rough(self, variances):
         return np.diag(variances)[None]

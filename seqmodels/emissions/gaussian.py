@@ -7,7 +7,7 @@ import numpy as np
 from scipy import special
 
 from ..jit import kernel
-from .base import Emission, keep_without_mass, observed_mass
+from .base import Emission, keep_without_mass, observed_mass, refuse
 from .covariance import COVARIANCES, VARIANCE_FLOOR
 
 __all__ = ["Gaussian", "GaussianParameters"]
@@ -126,6 +126,10 @@ class Gaussian(Emission):
         # what is left of a constant column is rounding, some 1e-16 of its value
         constant = variances <= 1e-28 * np.maximum(mean**2, np.finfo(float).tiny)
         return np.where(constant, _variance_of_a_constant(mean), variances)
+
+    def check_parameters(self, parameters):
+        variances = self._shape.smallest_variances(parameters.covariances)
+        refuse(~(variances > 0), variances, "positive (co)variances")
 
     def n_parameters(self, parameters):
         return parameters.means.size + self._shape.n_parameters(parameters.covariances)

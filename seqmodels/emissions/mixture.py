@@ -6,7 +6,7 @@ import numpy as np
 
 from ..arrays import choose, map_arrays, take
 from ..forms import MISSING
-from .base import Emission, keep_without_mass
+from .base import Emission, keep_without_mass, refuse_unless_distributions
 from .clusters import cluster
 
 __all__ = ["Mixture", "MixtureParameters"]
@@ -170,6 +170,19 @@ class Mixture(Emission):
 
     def log_prior(self, parameters):
         return self.emission.log_prior(parameters.components)
+
+    def parameters_from(self, given):
+        if isinstance(given, dict) and isinstance(given.get("components"), dict):
+            given = given | {"components": self.emission.parameters_from(given["components"])}
+        return super().parameters_from(given)
+
+    def check_parameters(self, parameters):
+        refuse_unless_distributions(parameters.weights)
+        self.emission.check_parameters(parameters.components)
+
+    def n_symbols(self, parameters):
+        """As the mixed family."""
+        return self.emission.n_symbols(parameters.components)
 
     def n_parameters(self, parameters):
         free_weights = parameters.weights.size - parameters.weights[..., 0].size

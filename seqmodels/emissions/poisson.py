@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special
 
 from ..jit import kernel
-from .base import Emission, keep_without_mass, observed_mass, raise_at
+from .base import Emission, keep_without_mass, observed_mass, raise_at, refuse
 
 __all__ = ["Poisson", "PoissonParameters"]
 
@@ -60,6 +60,9 @@ class Poisson(Emission):
         with np.errstate(invalid="ignore", divide="ignore"):
             means = statistics.sums / statistics.mass
         return PoissonParameters(keep_without_mass(statistics.mass, means, parameters.rates))
+
+    def check_parameters(self, parameters):
+        refuse(parameters.rates < 0, parameters.rates, "rates from 0")
 
     def n_parameters(self, parameters):
         return parameters.rates.size

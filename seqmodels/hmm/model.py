@@ -121,7 +121,7 @@ class HMM(SequenceModel):
         model._take(checked_start(given, model.n_states, emission).values())
         model._support = model.initial_ > 0, model.transition_ > 0
         if emission.symbolic:
-            n_symbols = emission.n_raw(model.emission_)
+            n_symbols = emission.n_symbols(model.emission_)
             alphabet = tuple(range(n_symbols)) if alphabet is None else tuple(alphabet)
             if len(set(alphabet)) < len(alphabet) or len(alphabet) not in (n_symbols, n_symbols - 1):
                 raise ValueError(

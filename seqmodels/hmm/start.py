@@ -85,26 +85,17 @@ def checked_start(given, n_states, family):
                 raise ValueError(f"{place} is {rows[row]}; probabilities that sum to 1 are accepted")
             checked[name] = array / array.sum(axis=-1, keepdims=True)
     if "emission" in given:
-        checked["emission"] = _checked_emission(given["emission"], n_states, family.Parameters)
+        checked["emission"] = _one_a_state(family.parameters_from(given["emission"]), n_states)
     return checked
 
 
-def _checked_emission(emission, n_states, kind):
-    """A NamedTuple of the right kind, whose finite arrays have one entry a state."""
-    if isinstance(emission, dict):
-        if set(emission) != set(kind._fields):
-            raise ValueError(f"emission has the keys {list(emission)}; {list(kind._fields)} are accepted")
-        emission = kind(**emission)
-    if not isinstance(emission, kind):
-        raise TypeError(f"emission is {emission!r}; {kind.__name__} or a dict of its fields is accepted")
-    emission = map_arrays(lambda array: np.array(array, dtype=float), emission)
+def _one_a_state(emission, n_states):
+    """The same parameters, if each array has one entry a state."""
 
     def check(array):
         if array.ndim == 0 or len(array) != n_states:
             accepted = f"with {n_states} states, ({n_states}, ...) is accepted"
             raise ValueError(f"emission has an array of shape {array.shape}; {accepted}")
-        if not np.isfinite(array).all():
-            raise ValueError(f"emission holds {array[~np.isfinite(array)][0]}; finite numbers are accepted")
 
     map_arrays(check, emission)
     return emission

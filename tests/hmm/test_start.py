@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seqmodels import HMM
-from seqmodels.emissions import Categorical, Gaussian, Poisson
+from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Mixture, Poisson
 from seqmodels.hmm.start import made_up_responsibilities, responsibilities_under, starting_transition
 
 from .cases import FAMILIES, sequences
@@ -138,3 +138,41 @@ def test_the_initial_distribution_gives_the_number_of_states():
 def test_rounded_probabilities_are_taken_and_made_to_sum_to_one():
     model = HMM.from_parameters([0.3333333, 0.6666666], RIGHT["transition"], RIGHT["emission"], Poisson())
     assert model.initial_.sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("family", "given", "message"),
+    [
+        (Poisson(), {"rates": [[1.0], [-2.0]]}, "-2.0; rates from 0"),
+        (Bernoulli(), {"probabilities": [[0.5], [1.5]]}, "1.5; probabilities"),
+        (Categorical(), {"probabilities": [[0.5, 0.5], [0.5, 0.6]]}, "1.1; as the sum of probabilities"),
+        (Categorical(), {"probabilities": [[0.5, 0.5], [1.5, -0.5]]}, "-0.5; probabilities"),
+        (Gaussian(), {"means": [[0], [1]], "covariances": [[1], [0]]}, "0.0; positive"),
+        (Gaussian("full"), {"means": np.zeros((2, 2)), "covariances": [np.eye(2), [[1, 2], [2, 1]]]}, "positive"),
+        (
+            Mixture(Poisson(), 2),
+            {"weights": [[0.5, 0.5], [1, 1]], "components": {"rates": np.ones((2, 2, 1))}},
+            "2.0; as the sum",
+        ),
+        (
+            Mixture(Poisson(), 2),
+            {"weights": [[0.5, 0.5], [0, 1]], "components": {"rates": -np.ones((2, 2, 1))}},
+            "-1.0; rates",
+        ),
+    ],
+)
+def test_given_emission_parameters_out_of_range_are_refused(family, given, message):
+    with pytest.raises(ValueError, match=message):
+        HMM.from_parameters([0.5, 0.5], np.eye(2), given, family)
+
+
+def test_mixtures_of_symbols_need_no_fit():
+    probabilities = [[[0.5, 0.5], [0.9, 0.1]], [[0.2, 0.8], [1.0, 0.0]]]
+    given = {"weights": [[0.5, 0.5], [0.25, 0.75]], "components": {"probabilities": probabilities}}
+    model = HMM.from_parameters([1, 0], np.eye(2), given, Mixture(Categorical(), 2), alphabet="ab")
+    assert model.log_likelihood([["b"]])[0] == pytest.approx(np.log(0.3))
+
+
+def test_a_column_that_is_missing_throughout_is_no_obstacle():
+    model = HMM(2, Gaussian(), random_state=0).fit([np.array([[x, np.nan] for x in (1, 2, 1.5, 6, 5, 5.5)])])
+    assert np.isfinite(model.score([np.array([[1, np.nan]])]))
