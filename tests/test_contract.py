@@ -426,6 +426,7 @@ def test_a_model_has_to_say_what_it_does():
             getattr(model, name)(*arguments)
 
 
+@pytest.mark.compiled
 def test_thousands_of_symbols_start_at_the_baseline():
     words = [np.arange(1, 10_001)]
     network = RNN(LSTM(2), Categorical(), max_epochs=0, validation_fraction=0).fit(words)
