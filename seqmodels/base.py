@@ -281,13 +281,18 @@ class SequenceModel(BaseEstimator):
         """
         generator = np.random.default_rng(random_state)
         belief = self._start_sampling(n_sequences, length, prefix)
+        values = self._draw(belief, length, generator, temperature, top_k, top_p)
+        return [self._template.outside(sequence) for sequence in values]
+
+    def _draw(self, belief, length, generator, temperature, top_k, top_p):
+        """Values (n, length, D) that follow on a belief (n, ...)."""
         # real numbers stay real whatever they were fitted to; counts are of the type they came in
         dtype = self._template.values.dtype if self.family_.discrete else float
-        values = np.empty((n_sequences, length, self.n_features_in_), dtype=dtype)
+        values = np.empty((len(belief), length, self.n_features_in_), dtype=dtype)
         for t in range(length):
             values[:, t] = self.predictive(belief).sample_values(generator, temperature, top_k, top_p)
             belief = self.update(belief, values[:, t])
-        return [self._template.outside(sequence) for sequence in values]
+        return values
 
     def _start_sampling(self, n_sequences, length, prefix):
         check_is_fitted(self, "family_")

@@ -10,7 +10,7 @@ from numba.core import event
 from numba.core.caching import FunctionCache
 from numba.extending import register_jitable
 
-__all__ = ["inline", "kernel", "when_compiling"]
+__all__ = ["ARITHMETIC", "inline", "kernel", "when_compiling"]
 
 inline = register_jitable
 """Marks a plain function that kernels may call: it is compiled into each of them."""
@@ -76,6 +76,11 @@ class _Cache(FunctionCache):
             pass
 
 
+ARITHMETIC = {"_nrt": False, "forceinline": True}
+"""Options of kernels that allocate nothing and have small steps: counting references to arrays, and calls with
+arrays as arguments, would take longer than the steps."""
+
+
 def kernel(function=None, *, key=None, **options):
     """Compile a function with Numba, on first use, and keep the machine code on disk.
 
@@ -100,7 +105,9 @@ def kernel(function=None, *, key=None, **options):
     dispatcher = numba.njit(**options)(function)
     if dispatcher is not function:  # it is, where NUMBA_DISABLE_JIT is set
         try:
-            specialisation = key, _checksum_of_code(function, set()), tuple(sorted(options.items()))
+            # a set of fastmath flags has no order, hence no text that every process agrees on
+            plain = {name: tuple(sorted(v)) if isinstance(v, set) else v for name, v in options.items()}
+            specialisation = key, _checksum_of_code(function, set()), tuple(sorted(plain.items()))
             dispatcher._cache = _Cache(function, specialisation)
         except (RuntimeError, OSError):  # no folder can be written: compile in memory, once a process
             pass

@@ -295,7 +295,7 @@ def test_clones_are_not_fitted_and_fit_the_same(model_name, family_name):
 def test_a_failed_fit_leaves_the_model_as_it_was(model_name, family_name):
     X = data(family_name)
     model = new(model_name, family_name).fit(X)
-    attributes, terms = dict(model.__dict__), model.log_likelihood(X)
+    terms, attributes = model.log_likelihood(X), dict(model.__dict__)
     good = ["aa", "ab"] if symbolic(family_name) else [np.ones((2, 1)), np.zeros((3, 1))]  # of another kind
     with pytest.raises(ValueError, match="sample_weight"):
         model.fit(good, sample_weight=[1.0, -1.0])

@@ -11,13 +11,14 @@ import math
 
 import numpy as np
 import pytest
+from rnn.stacks import Driven
 
 from seqmodels import HMM, RNN, Independent
 from seqmodels.baselines import MarkovChain
 from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Poisson
 from seqmodels.rnn import GRU, LSTM, SGD, Elman
 from seqmodels.rnn.inputs import SymbolInput
-from seqmodels.rnn.layers import Packing, Stack
+from seqmodels.rnn.packing import Packing
 
 
 def logistic(x):
@@ -42,8 +43,8 @@ def one_hot_inputs(codes, width):
 
 def gradient_of_summed_loss(model, X):
     """Gradients of E = sum_t E_t by (layer, name)."""
-    sequences = model._known(X)
-    _, mass, gradient = model._network.loss_and_gradient(model._weights, sequences, np.arange(len(sequences)))
+    reading = model._network.read(model._known(X))
+    _, mass, gradient = model._network.loss_and_gradient(model._weights, reading, np.arange(len(X)))
     return model._network.named(mass * gradient)
 
 
@@ -125,7 +126,7 @@ def test_B5_output_functions_belong_to_the_family():
         (Poisson(), lambda z, m: m.rates * np.exp(z)),
     ):
         model = network(Elman(3), emission, [past])
-        h = model._network.stack.split_state(model._beliefs_after(model._known([past])))[0][0]
+        h = model._network.stack.split_state(model._beliefs_after(model._known([past])))[0][0, :3]
         z = model.weights_["weight_out"] @ h + model.weights_["bias_out"]
         np.testing.assert_allclose(model.predict_next([past]).mean()[0], g(z, model.marginal_), rtol=1e-12)
 
@@ -134,8 +135,11 @@ def test_B6_the_first_state_is_zero_and_weights_start_at_random():
     X = [[0, 1, 2]]
     model = network(Elman(3), Categorical(), X)
     first = model.log_likelihoods(X)[0][0]
+    last = model.log_likelihoods(X)[0][2]
+    model._weights = model._weights.copy()
     model._network.named(model._weights)[0, "recurrent"][...] = 0  # multiplies the zero state only, at first
     assert model.log_likelihoods(X)[0][0] == first
+    assert model.log_likelihoods(X)[0][2] != last
     start = RNN(Elman(9), max_epochs=0, random_state=0).fit(X).weights_
     for name in ("weight_ih_l0", "weight_hh_l0"):
         assert len(np.unique(start[name])) == start[name].size
@@ -145,7 +149,8 @@ def test_B6_the_first_state_is_zero_and_weights_start_at_random():
 
 def test_B7_a_one_hot_input_is_the_look_up_of_a_column(rng):
     layer, codes, U = SymbolInput(5), np.array([3, 0, 7, 3]), rng.normal(size=(4, 8))
-    np.testing.assert_array_equal(layer.project(codes, U.T.copy()), (U @ np.eye(8)[codes].T).T)
+    table, rows = layer.project(codes, U.T.copy(), None)
+    np.testing.assert_array_equal(table[rows], (U @ np.eye(8)[codes].T).T)
 
 
 def test_B9_five_words_are_five_layers_that_share_their_weights():
@@ -218,17 +223,16 @@ def test_C4_sigmoid_outputs_with_binary_cross_entropy_have_the_same_residual(raw
 
 def run_simple_network(U, W, x):
     """States (T, H) of one sequence of inputs (T, I) without biases, and a function for the way back."""
-    stack, packing = Stack([Elman(len(W), bias=False)]), Packing.of(np.array([0, len(x)]), np.array([0]))
-    weights = {(0, "input"): U.T.copy(), (0, "recurrent"): W.T.copy()}
-    tapes = stack.forward(x @ U.T, packing.sizes, np.zeros((1, len(W))), weights)
+    packing = Packing.of(np.array([0, len(x)]), np.array([0]))
+    network = Driven([Elman(len(W), bias=False)], {(0, "input"): U.T, (0, "recurrent"): W.T})
+    (layer,) = network.forward(x @ U.T, packing.sizes)
 
     def back(d_states):
         """From dE/ds (T, H) through the outputs: the deltas, dE/dU and dE/dW."""
-        gradient = {key: np.zeros_like(array) for key, array in weights.items()}
-        deltas = stack.backward(d_states.copy(), packing, tapes, weights, gradient)
+        deltas, gradient = network.backward(d_states, packing)
         return deltas, deltas.T @ x, gradient[0, "recurrent"].T
 
-    return tapes[0].hidden, back
+    return layer.hidden, back
 
 
 def test_D1_the_gradient_of_V_needs_the_present_step_only():
@@ -344,8 +348,8 @@ def test_D9_gradient_descent_moves_weights_against_the_gradient():
 
 
 def run_cell(cell, projected, weights, state):
-    tape = Stack([cell]).forward(projected, np.ones(len(projected), dtype=int), state, weights)[0]
-    return tape.hidden, tape.memory
+    (layer,) = Driven([cell], weights).forward(projected, np.ones(len(projected), dtype=int), state)
+    return layer
 
 
 def test_F1_F2_F3_F4_F5_long_short_term_memory(rng):

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import choose
+from ..arrays import choose, smallest_integers
 from ..forms import MISSING
 from ..jit import kernel
+from ..simd import exp, largest, load, maximum, splat, store, total
 from .base import Emission, keep_without_mass, refuse_unless_distributions
 
 __all__ = ["Categorical", "CategoricalParameters"]
@@ -66,10 +67,13 @@ class Categorical(Emission):
     # ---------------------------------------------------------------- hidden Markov models
 
     def distinct(self, values):
-        codes = values[:, 0]
+        codes = np.ascontiguousarray(values[:, 0], dtype=np.int64)
         n_codes = codes.max(initial=0) + 1
         distinct = np.append(np.arange(n_codes), MISSING)  # the last row is that of missing symbols
-        return distinct[:, None], np.where(codes == MISSING, n_codes, codes)
+        rows = np.empty(len(codes), dtype=smallest_integers(n_codes + 1))
+        # read without their sign, missing codes are larger than all others
+        np.minimum(codes.view(np.uint64), np.uint64(n_codes), out=rows, casting="unsafe")
+        return distinct[:, None], rows
 
     def log_table(self, values, parameters):
         table = _log_probabilities(parameters.probabilities).T  # (V + 2, K)
@@ -156,27 +160,42 @@ def _log_probabilities(probabilities):
     return np.concatenate([table, ends], axis=-1)
 
 
+LANES = 16  # logits in a vector
+BLOCK = 1024  # logits that are added in single precision before the sum goes on in double
+
+
 @kernel
 def _softmax(values, raw, offset, out):
+    """Log probability of each row's code under ``softmax(raw + offset)``, and its gradient."""
     n, R = raw.shape
+    width = -(-R // BLOCK) * BLOCK if R > BLOCK else -(-R // LANES) * LANES
+    logits = np.full((1, width), -np.inf, dtype=raw.dtype)  # what lies beyond R has no share
     log_probability = np.zeros(n)
     for i in range(n):
         code = values[i, 0]
         if code < 0:
             out[i] = 0
             continue
-        largest = raw[i, 0] + offset[0]
-        for r in range(1, R):
-            largest = max(largest, raw[i, r] + offset[r])
-        total = 0.0  # in double precision, for thousands of symbols add up
         for r in range(R):
-            out[i, r] = np.exp(raw[i, r] + offset[r] - largest)
-            total += out[i, r]
-        share = raw.dtype.type(1 / total)
+            logits[0, r] = raw[i, r] + offset[r]
+        highest = load(logits, 0, 0, LANES)
+        for r in range(LANES, width, LANES):
+            highest = maximum(highest, load(logits, 0, r, LANES))
+        top, sum_of_odds = largest(highest), 0.0
+        for first in range(0, width, BLOCK):
+            odds = splat(raw.dtype.type(0), LANES)
+            for r in range(first, min(first + BLOCK, width), LANES):
+                own = exp(load(logits, 0, r, LANES) - top)
+                store(logits, 0, r, own)
+                odds = odds + own
+            sum_of_odds += total(odds)
+        share = raw.dtype.type(-1 / sum_of_odds)
         for r in range(R):
-            out[i, r] = -out[i, r] * share
+            out[i, r] = logits[0, r] * share
+        for r in range(R, width):
+            logits[0, r] = -np.inf
         if code < R:
-            log_probability[i] = raw[i, code] + offset[code] - largest - np.log(total)
+            log_probability[i] = raw[i, code] + offset[code] - top - np.log(sum_of_odds)
             out[i, code] += 1
         else:  # outside of the alphabet, which has no unknown symbol
             log_probability[i] = -np.inf

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..arrays import mean_and_variance
 from ..forms import MISSING
 from ..jit import kernel
 
@@ -33,12 +34,15 @@ class SymbolInput:
         """What stands before the first observation, n times."""
         return np.full(n, self.n_symbols + 2)
 
-    def project(self, encoded, weights):
-        """Input (n, G H) of the first layer's gates."""
-        return np.take(weights, encoded, axis=0)
+    def project(self, encoded, weights, bias):
+        """Inputs of the first layer's gates, as a table (S, G H) and the row (n,) of each: a gather."""
+        if len(weights) > len(encoded):  # a large alphabet: only what occurs
+            weights, encoded = np.take(weights, encoded, axis=0), np.arange(len(encoded))
+        return (weights if bias is None else weights + bias), encoded
 
     def gradient(self, encoded, d_projected, out):
-        """Gradient of the input weights, added to `out`: a scatter."""
+        """Gradient of the input weights, written to `out`: a scatter."""
+        out[...] = 0
         _scatter_add(encoded, d_projected, out)
 
 
@@ -76,13 +80,16 @@ class DenseInput:
         vectors[:, -1] = 1
         return vectors
 
-    def project(self, encoded, weights):
-        """Input (n, G H) of the first layer's gates."""
-        return encoded @ weights
+    def project(self, encoded, weights, bias):
+        """Inputs of the first layer's gates, as a table (n, G H) and the row (n,) of each."""
+        projected = encoded @ weights
+        if bias is not None:
+            projected += bias
+        return projected, np.arange(len(encoded))
 
     def gradient(self, encoded, d_projected, out):
-        """Gradient of the input weights, added to `out`."""
-        out += encoded.T @ d_projected
+        """Gradient of the input weights, written to `out`."""
+        np.dot(encoded.T, d_projected, out=out)
 
 
 def input_for(sequences, dtype):
@@ -93,9 +100,8 @@ def input_for(sequences, dtype):
     if np.all((values == 0) | (values == 1) | missing):
         centre, scale = np.zeros(sequences.n_features), np.ones(sequences.n_features)
     else:
-        mass = np.maximum((~missing).sum(axis=0), 1)
-        centre = np.nansum(values, axis=0) / mass
-        scale = np.sqrt(np.nansum((values - centre) ** 2, axis=0) / mass)
+        centre, variance = mean_and_variance(values)
+        scale = np.sqrt(variance)
         scale = np.where(scale > 0, scale, 1.0)
     return DenseInput(centre, scale, bool(missing.any()), dtype)
 

@@ -5,11 +5,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..arrays import map_arrays
 from ..base import SequenceModel, mean_term
+from ..emissions import Categorical
 from ..predictive import Predictive
 from .cells import LSTM, Cell
 from .inputs import input_for
 from .network import OUTPUT, Network
 from .optimizers import Adam, Optimizer
+from .packing import Arena
 from .training import train
 
 __all__ = ["RNN"]
@@ -42,6 +44,9 @@ class RNN(SequenceModel):
         Training has converged after this many epochs without a better validation score.
     dtype : {"float32", "float64"}
         Precision of weights and hidden states.
+    n_jobs : int, optional
+        Threads, as in joblib: None is 1 outside of ``joblib.parallel_config``, -1 is all processors. Results do
+        not depend on it.
     random_state : int, optional
         Seed.
     verbose : int
@@ -80,6 +85,7 @@ class RNN(SequenceModel):
         validation_fraction=0.1,
         patience=5,
         dtype="float32",
+        n_jobs=None,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -94,6 +100,7 @@ class RNN(SequenceModel):
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.dtype = dtype
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
@@ -113,20 +120,25 @@ class RNN(SequenceModel):
         self.marginal_ = self.family_.fit_marginal(sequences, row_weights)
         inputs = input_for(sequences, self.dtype)
         self._network = network = Network(inputs, cells, self.family_, self.marginal_, self.dtype)
-        self._weights = network.initial_weights(generator)
+        self._weights, self._ready_for = network.initial_weights(generator), None
         self.history_ = []
+        reading, arena = network.read(sequences, row_weights), Arena()
+
+        def validate(vector):
+            terms = network.terms(network.ready(vector), validation, n_jobs=self.n_jobs)
+            return mean_term(terms, validation)
 
         def report(vector, record, belongs):
-            self._weights = vector
+            self._weights, self._ready_for = vector, None
             if belongs:
                 return self._report(record)
             return any([callback(self, record) is True for callback in self.callbacks or ()])
 
         outcome = train(
             self._weights,
-            lambda vector, which: network.loss_and_gradient(vector, sequences, which, row_weights),
+            lambda vector, which: network.loss_and_gradient(vector, reading, which, arena, self.n_jobs),
             len(sequences),
-            None if validation is None else lambda vector: mean_term(network.terms(vector, validation), validation),
+            None if validation is None else validate,
             optimizer,
             max_epochs=self.max_epochs,
             batch_size=self.batch_size,
@@ -203,22 +215,43 @@ class RNN(SequenceModel):
 
     # ---------------------------------------------------------------- a belief is all hidden states, (n, U)
 
-    def start(self, n):
+    @property
+    def _ready(self):
+        """The weights ready for use; they are prepared once."""
         check_is_fitted(self, "_network")
-        return self._network.start_state(self._weights, n)
+        if self._ready_for is None or self._ready_for[0] is not self._weights:
+            self._ready_for = self._weights, self._network.ready(self._weights)
+        return self._ready_for[1]
+
+    def __getstate__(self):
+        return super().__getstate__() | ({"_ready_for": None} if hasattr(self, "_ready_for") else {})
+
+    def start(self, n):
+        ready = self._ready
+        return self._network.start_state(ready, n)
 
     def predictive(self, belief):
-        parameters = self._network.parameters_of(self._weights, belief)
+        parameters = self._network.parameters_of(self._ready, belief)
         parameters = map_arrays(lambda array: array[:, None], parameters)
         return Predictive(self.family_, np.ones((len(belief), 1)), parameters, self._template)
 
     def update(self, belief, values):
-        return self._network.next_state(self._weights, belief, values)
+        return self._network.next_state(self._ready, belief, values)
 
     def _terms(self, sequences):
-        check_is_fitted(self, "_network")
-        return self._network.terms(self._weights, sequences)
+        ready = self._ready
+        return self._network.terms(ready, sequences, n_jobs=self.n_jobs)
+
+    def _draw(self, belief, length, generator, temperature, top_k, top_p):
+        """As in general; symbols above a single layer without Python in the loop."""
+        simple = isinstance(self.family_, Categorical) and len(self._network.stack.cells) == 1
+        if not (simple and top_k is None and top_p is None and temperature > 0):
+            return super()._draw(belief, length, generator, temperature, top_k, top_p)
+        # the same random numbers as in general, where a number picks the only component of each mixture first
+        per_step = 1 if temperature != 1 else 2
+        uniforms = np.ascontiguousarray(generator.random((length, per_step, len(belief)))[:, -1])
+        return self._network.generate(self._ready, belief, uniforms, temperature).T[..., None]
 
     def _beliefs_after(self, sequences):
-        check_is_fitted(self, "_network")
-        return self._network.states_after(self._weights, sequences)
+        ready = self._ready
+        return self._network.states_after(ready, sequences, n_jobs=self.n_jobs)

@@ -1,20 +1,65 @@
 """Input, causal layers and output of a network under one emission: terms, loss and gradient."""
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
-from .layers import Packing, Stack
+from ..products import padded
+from ..threads import in_threads
+from .generation import LANES
+from .layers import Stack, scratch_of
+from .packing import Arena, Packing, longest_first
 
-__all__ = ["Network"]
+__all__ = ["Network", "Reading", "Ready"]
 
 OUTPUT = "output"
-BATCH_SIZE = 256  # sequences that are scored together
-N_ROWS = 50_000  # time steps, of all of them, whose hidden states are held at once
+EIGHT = 8  # rows that the matrix product works on together
+LARGEST_SHARD = 32  # sequences that one thread trains on together
+LARGEST_BATCH = 64  # sequences that one thread scores together
+WINDOW = 1 << 21  # inputs of gates that are held at once while scoring
+TINY = float(np.finfo(float).tiny)
+N_OUTPUTS = 1 << 17  # raw outputs that are held at once, so that they stay in cache
+
+
+class Reading(NamedTuple):
+    """Sequences as a network reads and predicts them."""
+
+    encoded: np.ndarray  # (M,) or (M, I) what stands before each observation
+    values: np.ndarray  # (M, D) the observations
+    offsets: np.ndarray  # (N + 1,)
+    counted: np.ndarray  # (M,) how often each counts: 0 where it is missing or merely given
+    masses: np.ndarray  # (N,) their sums
+    plain: bool  # whether all that are not missing count once
+
+
+class Ready(NamedTuple):
+    """Weights ready for use."""
+
+    weights: dict  # wide arrays by (layer, name)
+    packed: list  # the recurrent weights of each layer as its kernels want them
+    above: list  # and what stands above each layer; none for the derivative
+
+
+class _Layout:
+    """Where each array lies in a vector of weights."""
+
+    def __init__(self, shapes):
+        self.shapes = shapes
+        ends = np.cumsum([math.prod(shape) for shape in shapes.values()]).tolist()
+        self.size = ends[-1]
+        starts = [0, *ends[:-1]]
+        self._parts = [(key, slice(*part), shapes[key]) for key, *part in zip(shapes, starts, ends, strict=True)]
+
+    def named(self, vector):
+        return {key: vector[part].reshape(shape) for key, part, shape in self._parts}
 
 
 class Network:
     """The function that weights turn sequences into: raw outputs, and from them likelihoods.
 
-    All weights live in one vector; :meth:`named` gives views of its parts.
+    All weights live in one vector; :meth:`named` gives views of its parts. Inside, layers are a little wider
+    (see :class:`~seqmodels.rnn.layers.Stack`), and so is their vector.
 
     Parameters
     ----------
@@ -33,18 +78,22 @@ class Network:
         self.family = family
         self.marginal = marginal
         self.dtype = np.dtype(dtype)
-        self.shapes = self.stack.weight_shapes(inputs.width) | {
-            (OUTPUT, "weight"): (self.stack.n_outputs, family.n_raw(marginal)),
-            (OUTPUT, "bias"): (family.n_raw(marginal),),
-        }
-        sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
-        self._ends = np.cumsum(sizes)
-        self.n_weights = int(self._ends[-1])
+        R = family.n_raw(marginal)
+        self._layout, self._wide = (
+            _Layout(
+                self.stack.weight_shapes(inputs.width, wide)
+                | {(OUTPUT, "weight"): (layers[-1].n_hidden, R), (OUTPUT, "bias"): (R,)}
+            )
+            for wide, layers in ((False, cells), (True, self.stack.wide))
+        )
+        self._columns = {OUTPUT: (R, R)}
+        for layer, (cell, wide) in enumerate(zip(cells, self.stack.wide, strict=True)):
+            self._columns[layer] = cell.n_hidden, wide.n_hidden
+        self.shapes, self.n_weights = self._layout.shapes, self._layout.size
 
     def named(self, vector):
         """Views of a vector (W,) as arrays by (layer, name)."""
-        parts = np.split(vector, self._ends[:-1])
-        return {key: part.reshape(shape) for (key, shape), part in zip(self.shapes.items(), parts, strict=True)}
+        return self._layout.named(vector)
 
     def initial_weights(self, generator):
         """A vector (W,) to start from: the cells' own choice, and zero above them."""
@@ -54,75 +103,134 @@ class Network:
             weights[key][...] = array
         return vector
 
+    # ---------------------------------------------------------------- wide weights
+
+    def _pairs(self, vector, wide_vector):
+        """Each array of a vector, and the part of the wide array that it is."""
+        wide = self._wide.named(wide_vector)
+        for key, array in self.named(vector).items():
+            own, wider = self._columns[key[0]]
+            array = array.reshape(*array.shape[:-1], -1, own)
+            part = wide[key].reshape(*wide[key].shape[:-1], -1, wider)[..., :own]
+            yield array, part[: len(array)]
+
+    def ready(self, vector, arena=None, derivative=False):
+        """Prepare a vector (W,) of weights, for `derivative` or for scoring alone."""
+        arena = Arena() if arena is None else arena
+        wide = vector
+        if self._wide.size > self.n_weights:
+            wide = arena.array("wide weights", (self._wide.size,), self.dtype)
+            for array, part in self._pairs(vector, wide):
+                part[...] = array
+        weights = self._wide.named(wide)
+        packed = self.stack.packed(weights, arena, derivative)
+        output = weights[OUTPUT, "weight"], weights[OUTPUT, "bias"]
+        return Ready(weights, packed, [] if derivative else self.stack.above(weights, output, arena))
+
+    def _narrow(self, wide_gradient):
+        if self._wide.size == self.n_weights:
+            return wide_gradient.copy()
+        gradient = np.empty(self.n_weights, self.dtype)
+        for array, part in self._pairs(gradient, wide_gradient):
+            array[...] = part
+        return gradient
+
     # ---------------------------------------------------------------- forward
 
-    def _project(self, encoded, weights):
-        projected = self.inputs.project(encoded, weights[0, "input"])
-        if self.stack.cells[0].bias:
-            projected += weights[0, "bias"]
-        return projected
+    def read(self, sequences, row_weights=None):
+        """What the network reads at each observation of a `Sequences`, and what is to be predicted there.
 
-    def _raw(self, hidden, weights):
-        return hidden @ weights[OUTPUT, "weight"] + weights[OUTPUT, "bias"]
-
-    def _encoded(self, values, packing):
-        """What the network reads at each packed row: the observation before, or the start."""
-        started = packing.before < 0
-        encoded = self.inputs.encode(np.take(values, np.maximum(packing.before, 0), axis=0))
-        encoded[started] = self.inputs.start(int(started.sum()))
-        return encoded
-
-    def _forward(self, values, packing, weights):
-        encoded = self._encoded(values, packing)
-        state = np.zeros((packing.sizes[0], self.stack.n_state), self.dtype)
-        tapes = self.stack.forward(self._project(encoded, weights), packing.sizes, state, weights)
-        return encoded, tapes
-
-    def _sweep(self, weights, sequences, batch_size, n_rows):
-        """Forward over all sequences, so many at once, and of those so many rows that they stay small in memory.
-
-        Yields the packing of the batch, the packed rows of the window, the values of the batch and the tapes.
+        Parameters
+        ----------
+        sequences : Sequences
+        row_weights : array (M,), optional
+            How often each observation counts.
         """
-        for packing in self.packings(sequences, batch_size):
-            values = sequences.values[packing.rows]
-            encoded = self._encoded(values, packing)
-            state = np.zeros((packing.sizes[0], self.stack.n_state), self.dtype)
-            for steps, rows in packing.windows(n_rows):
-                projected = self._project(encoded[rows], weights)
-                tapes = self.stack.forward(projected, packing.sizes[steps], state, weights)
-                yield packing, rows, values, tapes
-                running = packing.sizes[steps.stop] if steps.stop < len(packing.sizes) else 0
-                last = rows.stop - rows.start - packing.sizes[steps.stop - 1]
-                state = _states(tapes)[last : last + running]
+        encoded = self.inputs.encode(sequences.values)
+        starts = sequences.offsets[:-1]
+        encoded[1:] = encoded[:-1].copy()
+        encoded[starts] = self.inputs.start(len(starts))
+        counted = sequences.scored.astype(float)
+        plain = bool((sequences.scored | sequences.missing.all(axis=1)).all()) and row_weights is None
+        if row_weights is not None:
+            counted *= row_weights
+        masses = np.add.reduceat(counted, starts)
+        return Reading(encoded, sequences.values, sequences.offsets, counted, masses, plain)
 
-    def terms(self, vector, sequences, batch_size=BATCH_SIZE, n_rows=N_ROWS):
-        """The terms log p(x_t given x_<t), (M,)."""
-        weights, terms = self.named(vector), np.empty(sequences.n_observations)
-        for packing, rows, values, tapes in self._sweep(weights, sequences, batch_size, n_rows):
-            raw = self._raw(tapes[-1].hidden, weights)
-            found = self.family.value_and_gradient(values[rows], raw, self.marginal, np.empty_like(raw))
-            terms[packing.rows[rows]] = found
-        return terms
+    def _forward(self, encoded, sizes, state, ready, arena):
+        table, rows = self._projected(encoded, ready)
+        return self.stack.forward(table, rows, sizes, state, ready.weights, ready.packed, arena)
 
-    def packings(self, sequences, batch_size):
+    def _projected(self, encoded, ready):
+        return self.inputs.project(encoded, ready.weights[0, "input"], ready.weights.get((0, "bias")))
+
+    def _raw(self, hidden, ready, out=None):
+        raw = np.dot(hidden, ready.weights[OUTPUT, "weight"], out=out)
+        raw += ready.weights[OUTPUT, "bias"]
+        return raw
+
+    def _sweep(self, ready, reading, packing, n_rows):
+        """Forward over some sequences, so many rows at once that they stay small in memory.
+
+        Yields the packed rows of each window, the number of rows that stand before them on its tapes, and the
+        tapes, which are valid until the next window.
+        """
+        arena = Arena()
+        n_rows = n_rows or max(EIGHT, WINDOW // self.stack.n_state)
+        state = np.zeros((packing.sizes[0], self.stack.n_state), self.dtype)
+        for steps, rows in packing.windows(n_rows):
+            encoded = reading.encoded[packing.rows[rows]]
+            tapes = self._forward(encoded, packing.sizes[steps], state, ready, arena)
+            yield rows, len(state), tapes
+            running = packing.sizes[steps.stop] if steps.stop < len(packing.sizes) else 0
+            last = len(state) + rows.stop - rows.start - packing.sizes[steps.stop - 1]
+            state = _states(tapes, slice(last, last + running))
+
+    def _batches(self, sequences, batch_size):
         """All sequences in batches of similar length."""
         order = sequences.longest_first()
-        for first in range(0, len(order), batch_size):
-            yield Packing.of(sequences.offsets, order[first : first + batch_size])
+        return _shards(order, batch_size or shard_size(len(order), LARGEST_BATCH))
+
+    def terms(self, ready, sequences, batch_size=None, n_rows=None, n_jobs=None):
+        """The terms log p(x_t given x_<t), (M,)."""
+        reading, terms = self.read(sequences), np.empty(sequences.n_observations)
+        n_rows = n_rows or max(EIGHT, WINDOW // max(len(bias) for _, bias in ready.above))
+        n_raw = self.family.n_raw(self.marginal)
+
+        def score(which):
+            packing, arena = Packing.of(reading.offsets, which), Arena()
+            state = np.zeros((len(which), self.stack.n_state), self.dtype)
+            for steps, rows in packing.windows(n_rows):
+                here, sizes = packing.rows[rows], packing.sizes[steps]
+                table, codes = self._projected(reading.encoded[here], ready)
+                raw, state = self.stack.follow(table, codes, sizes, state[: sizes[0]], ready.packed, ready.above, arena)
+                raw = np.ascontiguousarray(raw[:, :n_raw])
+                d_raw = arena.array("d_raw", raw.shape, self.dtype)
+                terms[here] = self.family.value_and_gradient(reading.values[here], raw, self.marginal, d_raw)
+
+        in_threads(score, self._batches(sequences, batch_size), n_jobs)
+        return terms
+
+    def _parts_of(self, n_rows):
+        """Cut rows such that the raw outputs of each part stay in cache."""
+        step = max(EIGHT, N_OUTPUTS // max(self.family.n_raw(self.marginal), 1))
+        return [slice(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
 
     # ---------------------------------------------------------------- loss and gradient
 
-    def loss_and_gradient(self, vector, sequences, which, row_weights=None):
+    def loss_and_gradient(self, vector, reading, which, arena=None, n_jobs=None):
         """Log-likelihood of some sequences, and the gradient of its negative mean over their observations.
 
         Parameters
         ----------
         vector : array (W,)
-        sequences : Sequences
+        reading : Reading
         which : array of int
             The sequences of the batch.
-        row_weights : array (M,), optional
-            How often each observation of `sequences` counts.
+        arena : Arena, optional
+            Memory to use again, update after update.
+        n_jobs : int, optional
+            Threads that share the batch, in shards that do not depend on their number.
 
         Returns
         -------
@@ -133,60 +241,126 @@ class Network:
         gradient : array (W,)
             Of the loss ``-log_likelihood / mass``.
         """
-        weights, packing = self.named(vector), Packing.of(sequences.offsets, which)
-        values = sequences.values[packing.rows]
-        counted = sequences.scored[packing.rows].astype(float)
-        if row_weights is not None:
-            counted *= row_weights[packing.rows]
-        mass = max(counted.sum(), np.finfo(float).tiny)
-        encoded, tapes = self._forward(values, packing, weights)
-        hidden = tapes[-1].hidden
-        raw = self._raw(hidden, weights)
-        d_raw = np.empty_like(raw)
-        terms = self.family.value_and_gradient(values, raw, self.marginal, d_raw)
-        d_raw *= (-counted / mass).astype(self.dtype)[:, None]
+        arena = Arena() if arena is None else arena
+        ready = self.ready(vector, arena, derivative=True)
+        mass = max(float(np.add.reduce(reading.masses[which])), TINY)
+        shards = _shards(longest_first(reading.offsets, which), shard_size(len(which), LARGEST_SHARD))
+        tasks = [(shard, arena.part(("shard", number))) for number, shard in enumerate(shards)]
+        found = in_threads(lambda task: self._shard(ready, reading, *task), tasks, n_jobs)
+        log_likelihood, total = found[0]
+        for value, gradient in found[1:]:
+            log_likelihood += value
+            total += gradient
+        gradient = self._narrow(total)
+        gradient *= self.dtype.type(-1 / mass)
+        return log_likelihood, mass, gradient
 
-        vector_of_gradients = np.zeros_like(vector)
-        gradient = self.named(vector_of_gradients)
-        gradient[OUTPUT, "weight"] += hidden.T @ d_raw
-        gradient[OUTPUT, "bias"] += d_raw.sum(axis=0)
-        d_hidden = d_raw @ weights[OUTPUT, "weight"].T
-        d_projected = self.stack.backward(d_hidden, packing, tapes, weights, gradient)
+    def _shard(self, ready, reading, which, arena):
+        """Log-likelihood of some sequences, and its gradient (wide), in one thread."""
+        packing = Packing.of(reading.offsets, which)
+        encoded = reading.encoded[packing.rows]
+        state = np.zeros((len(which), self.stack.n_state), self.dtype)
+        tapes = self._forward(encoded, packing.sizes, state, ready, arena)
+        vector = arena.array("gradient", (self._wide.size,), self.dtype)
+        gradient = self._wide.named(vector)
+        value, d_hidden = self._output(tapes[-1].hidden[len(which) :], reading, packing.rows, ready, gradient, arena)
+        d_projected = self.stack.backward(d_hidden, packing, tapes, ready.weights, gradient, arena)
         self.inputs.gradient(encoded, d_projected, gradient[0, "input"])
-        return float(terms @ counted), mass, vector_of_gradients
+        return value, vector
+
+    def _output(self, hidden, reading, rows, ready, gradient, arena):
+        """Log-likelihood above given hidden states, and its gradient in them; a part of the rows at a time."""
+        weight = ready.weights[OUTPUT, "weight"]
+        d_weight, d_bias = gradient[OUTPUT, "weight"], gradient[OUTPUT, "bias"]
+        d_hidden = arena.array("d_hidden", hidden.shape, self.dtype)
+        log_likelihood = 0.0
+        for part in self._parts_of(len(hidden)):
+            here = rows[part]
+            shape = len(here), len(d_bias)
+            raw = self._raw(hidden[part], ready, arena.array("raw", shape, self.dtype))
+            d_raw = arena.array("d_raw", shape, self.dtype)
+            terms = self.family.value_and_gradient(reading.values[here], raw, self.marginal, d_raw)
+            if reading.plain:
+                log_likelihood += float(np.add.reduce(terms))
+            else:
+                counted = reading.counted[here]
+                log_likelihood += float(terms @ counted)
+                d_raw *= counted.astype(self.dtype)[:, None]
+            np.dot(d_raw, weight.T, out=d_hidden[part])
+            if part.start == 0:
+                np.dot(hidden[part].T, d_raw, out=d_weight)
+                np.add.reduce(d_raw, axis=0, out=d_bias)
+            else:
+                d_weight += hidden[part].T @ d_raw
+                d_bias += d_raw.sum(axis=0)
+        return log_likelihood, d_hidden
 
     # ---------------------------------------------------------------- step by step
 
-    def start_state(self, vector, n):
+    def generate(self, ready, state, uniforms, temperature):
+        """Codes (T, n) of symbols drawn one after the other, by numbers (T, n) in [0, 1).
+
+        For one layer that reads symbols, under the family of symbols.
+        """
+        (T, n), (cell,), dtype = uniforms.shape, self.stack.wide, self.dtype
+        table, _ = self._projected(np.arange(self.inputs.width), ready)
+        hidden, memory = (np.concatenate([part, part]) for part in self.stack.split_state(state))
+        arena, ((above, _),) = Arena(), ready.above
+        offset = ready.weights[OUTPUT, "bias"] + np.log(self.marginal.probabilities)
+        odds = np.full((1, padded(len(offset), LANES)), -np.inf)
+        raw = arena.array("raw", (n, len(above) // cell.n_hidden * above.shape[1]), dtype)
+        saved = arena.array("saved", (n, cell.n_saved * cell.n_hidden), dtype)
+        codes = np.empty((T, n), dtype=np.int64)
+        cell.kernels().generate(
+            uniforms, 1 / temperature, table, ready.packed[0], hidden, memory, saved, scratch_of(cell, n, arena, dtype),
+            above, raw, offset, odds, codes,
+        )  # fmt: skip
+        return codes
+
+    def start_state(self, ready, n):
         """Hidden states and memories (n, U) once the start has been read."""
         state = np.zeros((n, self.stack.n_state), self.dtype)
-        return self._advance(state, self.inputs.start(n), self.named(vector))
+        return self._advance(state, self.inputs.start(n), ready)
 
-    def next_state(self, vector, state, values):
+    def next_state(self, ready, state, values):
         """Hidden states and memories (n, U) after reading values (n, D)."""
-        return self._advance(state, self.inputs.encode(values), self.named(vector))
+        return self._advance(state, self.inputs.encode(values), ready)
 
-    def _advance(self, state, encoded, weights):
-        tapes = self.stack.forward(self._project(encoded, weights), np.array([len(state)]), state, weights)
-        return _states(tapes)
+    def _advance(self, state, encoded, ready):
+        n = len(state)
+        return _states(self._forward(encoded, np.array([n]), state, ready, Arena()), slice(n, None))
 
-    def states_after(self, vector, sequences, batch_size=BATCH_SIZE, n_rows=N_ROWS):
+    def states_after(self, ready, sequences, batch_size=None, n_rows=None, n_jobs=None):
         """Hidden states and memories (N, U) after all of each sequence."""
-        weights, states = self.named(vector), np.empty((len(sequences), self.stack.n_state), self.dtype)
-        for packing, rows, values, tapes in self._sweep(weights, sequences, batch_size, n_rows):
+        reading, states = self.read(sequences), np.empty((len(sequences), self.stack.n_state), self.dtype)
+
+        def follow(which):
+            packing = Packing.of(reading.offsets, which)
             last = packing.last
-            ending = (rows.start <= last) & (last < rows.stop)
-            before = _states(tapes)[last[ending] - rows.start]
-            states[packing.order[ending]] = self._advance(before, self.inputs.encode(values[last[ending]]), weights)
+            for rows, n_before, tapes in self._sweep(ready, reading, packing, n_rows):
+                ending = (rows.start <= last) & (last < rows.stop)
+                before = _states(tapes, last[ending] - rows.start + n_before)
+                encoded = self.inputs.encode(reading.values[packing.rows[last[ending]]])
+                states[packing.order[ending]] = self._advance(before, encoded, ready)
+
+        in_threads(follow, self._batches(sequences, batch_size), n_jobs)
         return states
 
-    def parameters_of(self, vector, state):
+    def parameters_of(self, ready, state):
         """Parameters (n,) of the family, for the next observations."""
-        weights = self.named(vector)
         hidden = self.stack.split_state(state)[-2]
-        return self.family.from_raw(self._raw(hidden, weights).astype(float), self.marginal)
+        return self.family.from_raw(self._raw(hidden, ready).astype(float), self.marginal)
 
 
-def _states(tapes):
-    """Hidden state and memory of all layers side by side, (n, U), row by row."""
-    return np.concatenate([part for tape in tapes for part in (tape.hidden, tape.memory)], axis=1)
+def shard_size(n, largest):
+    """Sequences that are worked on together, of n: whole tiles of the product, and shards for four threads."""
+    return min(largest, padded(-(-n // 4), EIGHT))
+
+
+def _shards(order, size):
+    return [order[first : first + size] for first in range(0, len(order), size)]
+
+
+def _states(tapes, rows):
+    """Hidden state and memory of all layers side by side, (n, U), in some rows of the tapes."""
+    return np.concatenate([part[rows] for tape in tapes for part in (tape.hidden, tape.memory)], axis=1)

@@ -1,7 +1,11 @@
 """How gradients become updates."""
 
+import math
+
 import numpy as np
 from sklearn.base import BaseEstimator
+
+from ..jit import kernel
 
 __all__ = ["SGD", "Adam", "Optimizer", "clip"]
 
@@ -72,12 +76,29 @@ class Adam(Optimizer):
     def update(self, weights, gradient, state):
         """Change `weights` in place."""
         state["updates"] += 1
-        first, second, number = state["first"], state["second"], weights.dtype.type
-        first += number(1 - self.beta1) * (gradient - first)
-        second += number(1 - self.beta2) * (gradient * gradient - second)
-        step = self.learning_rate / (1 - self.beta1 ** state["updates"])
-        correction = 1 / np.sqrt(1 - self.beta2 ** state["updates"])
-        weights -= number(step) * first / (np.sqrt(second) * number(correction) + number(self.epsilon))
+        n, number = state["updates"], weights.dtype.type
+        _adam(
+            weights, gradient, state["first"], state["second"], number(1 - self.beta1), number(1 - self.beta2),
+            number(self.learning_rate / (1 - self.beta1**n)), number(1 / math.sqrt(1 - self.beta2**n)),
+            number(self.epsilon),
+        )  # fmt: skip
+
+
+@kernel
+def _adam(weights, gradient, first, second, share, share_of_square, step, correction, epsilon):
+    for w in range(len(weights)):
+        first[w] += share * (gradient[w] - first[w])
+        second[w] += share_of_square * (gradient[w] * gradient[w] - second[w])
+        weights[w] -= step * first[w] / (np.sqrt(second[w]) * correction + epsilon)
+
+
+@kernel(fastmath={"reassoc", "contract"})
+def _sum_of_squares(gradient):
+    """In double precision, for the square of an exploding gradient exceeds the single."""
+    total = 0.0
+    for w in range(len(gradient)):
+        total += np.float64(gradient[w]) * np.float64(gradient[w])
+    return total
 
 
 def clip(gradient, by_norm=None, by_value=None):
@@ -85,6 +106,6 @@ def clip(gradient, by_norm=None, by_value=None):
     if by_value is not None:
         np.clip(gradient, -by_value, by_value, out=gradient)
     if by_norm is not None:
-        norm = np.sqrt(np.square(gradient, dtype=float).sum())  # an exploding gradient's square exceeds float32
+        norm = math.sqrt(_sum_of_squares(gradient))
         if norm > by_norm:
             gradient *= by_norm / norm

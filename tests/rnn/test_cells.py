@@ -8,7 +8,9 @@ import reference
 from sklearn.base import clone
 
 from seqmodels.rnn import GRU, LSTM, Cell, Elman
-from seqmodels.rnn.layers import Packing, Stack
+from seqmodels.rnn.packing import Packing
+
+from .stacks import Driven, run
 
 STEPS = [
     (Elman(3), reference.elman_step(math.tanh)),
@@ -19,19 +21,6 @@ STEPS = [
     (GRU(3, "before"), reference.gru_step_reset_before),
 ]
 CELLS = [cell for cell, _ in STEPS]
-
-
-def run(cell, weights, sequences, start=None):
-    """Hidden states and memories of each sequence (T, I) under one cell, run as one packed batch."""
-    offsets = np.cumsum([0, *(len(x) for x in sequences)])
-    packing = Packing.of(offsets, np.arange(len(sequences)))
-    projected = np.concatenate(sequences)[packing.rows] @ weights["input"] + weights.get("bias", 0.0)
-    if start is None:
-        start = np.zeros((len(sequences), cell.n_hidden + cell.n_memory), projected.dtype)
-    (tape,) = Stack([cell]).forward(projected, packing.sizes, start, {(0, k): w for k, w in weights.items()})
-    hidden, memory = np.empty_like(tape.hidden), np.empty_like(tape.memory)
-    hidden[packing.rows], memory[packing.rows] = tape.hidden, tape.memory
-    return np.split(hidden, offsets[1:-1]), np.split(memory, offsets[1:-1])
 
 
 def random_weights(cell, n_inputs, rng):
@@ -55,7 +44,7 @@ def test_cells_equal_their_published_equations(cell, step, bias, rng):
             np.testing.assert_allclose(memory, expected_memory, rtol=1e-13, atol=1e-15)
 
 
-@pytest.mark.parametrize("cell", [LSTM(2), GRU(2), Elman(2)], ids=str)
+@pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_single_precision_stays_single_and_close(cell, rng):
     weights = random_weights(cell, 2, rng)
     sequences = [rng.normal(size=(length, 2)) for length in (5, 2)]
@@ -69,19 +58,16 @@ def test_single_precision_stays_single_and_close(cell, rng):
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_saturated_units_are_exact_and_have_finite_derivatives(cell):
-    weights = {name: np.full(shape, 1e3) for name, shape in cell.weight_shapes(1).items()}
+    weights = {(0, name): np.full(shape, 1e3) for name, shape in cell.weight_shapes(1).items()}
     packing = Packing.of(np.array([0, 3]), np.arange(1))
-    named = {(0, name): array for name, array in weights.items()}
     for sign in (-1, 1):
-        projected = np.full((3, cell.n_gates * 3), sign * 1e3)
-        stack = Stack([cell])
-        tapes = stack.forward(projected, packing.sizes, np.zeros((1, stack.n_state)), named)
-        gradient = {key: np.zeros_like(array) for key, array in named.items()}
-        d_projected = stack.backward(np.ones((3, 3)), packing, tapes, named, gradient)
-        assert np.isfinite(tapes[0].hidden).all()
+        driven = Driven([cell], weights)
+        (layer,) = driven.forward(np.full((3, cell.n_gates * 3), sign * 1e3), packing.sizes)
+        d_projected, gradient = driven.backward(np.ones((3, 3)), packing)
+        assert np.isfinite(layer.hidden).all()
         assert np.isfinite(d_projected).all() and all(np.isfinite(array).all() for array in gradient.values())
         if not (isinstance(cell, Elman) and cell.activation == "relu"):
-            assert np.abs(tapes[0].hidden).max() <= 1
+            assert np.abs(layer.hidden).max() <= 1
 
 
 def test_the_update_gate_keeps_in_one_form_of_the_gru_and_replaces_in_the_other():

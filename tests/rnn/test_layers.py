@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from seqmodels.rnn import GRU, LSTM, Elman
-from seqmodels.rnn.layers import Packing, Stack
+from seqmodels.rnn.layers import Stack
+from seqmodels.rnn.packing import Arena, Packing
+from seqmodels.rnn.recurrence import UNITS
+from seqmodels.simd import panel_width
+
+from .stacks import Driven
 
 CELLS = [LSTM(2), GRU(3), Elman(2)]
 
@@ -30,9 +35,8 @@ def test_packing_invariants(which, rng):
     for t, size in enumerate(sizes):  # rows of one step: the sequences that still run, longest first
         np.testing.assert_array_equal(rows[first : first + size], offsets[order[:size]] + t)
         first += size
-    started = before < 0
-    np.testing.assert_array_equal(started, np.arange(len(rows)) < len(which))
-    np.testing.assert_array_equal(rows[before[~started]] + 1, rows[~started])
+    np.testing.assert_array_equal(before[: len(which)], np.arange(len(which)))  # the rows of the start, in front
+    np.testing.assert_array_equal(rows[before[len(which) :] - len(which)] + 1, rows[len(which) :])
     np.testing.assert_array_equal(rows[packing.last], offsets[order + 1] - 1)
 
 
@@ -41,23 +45,22 @@ def test_sequences_of_one_length_keep_their_order():
     np.testing.assert_array_equal(packing.order, [2, 3, 0, 1])
     np.testing.assert_array_equal(packing.rows, [4, 7, 0, 2, 5, 8, 1, 3, 6])
     np.testing.assert_array_equal(packing.sizes, [4, 4, 1])
-    np.testing.assert_array_equal(packing.before, [-1, -1, -1, -1, 0, 1, 2, 3, 4])
+    np.testing.assert_array_equal(packing.before, [0, 1, 2, 3, 4, 5, 6, 7, 8])
     np.testing.assert_array_equal(packing.last, [8, 5, 6, 7])
 
 
 # -------------------------------------------------------------------- stacks
 
 
-def random_stack(cells, n_inputs, rng):
-    stack = Stack(cells)
-    weights = {key: rng.normal(size=shape) for key, shape in stack.weight_shapes(n_inputs).items()}
-    return stack, weights
+def driven(cells, n_inputs, rng):
+    shapes = Stack(cells).weight_shapes(n_inputs)
+    return Driven(cells, {key: rng.normal(size=shape) for key, shape in shapes.items()})
 
 
-def run(stack, weights, x, sizes, state):
-    bias = weights.get((0, "bias"), 0.0)
-    tapes = stack.forward(x @ weights[0, "input"] + bias, sizes, state, weights)
-    return tapes, np.concatenate([part for tape in tapes for part in (tape.hidden, tape.memory)], axis=1)
+def run(stack, x, sizes, state=None):
+    """Hidden states and memories (M, U) of all layers, given inputs (M, I)."""
+    stack.forward(x @ stack.weights[0, "input"] + stack.weights.get((0, "bias"), 0.0), sizes, state)
+    return stack.states()
 
 
 def test_each_layer_reads_the_one_below():
@@ -71,52 +74,63 @@ def test_each_layer_reads_the_one_below():
     assert {key: array.shape for key, array in initial.items()} == shapes
 
 
-def test_a_state_splits_into_hidden_states_and_memories():
+def test_a_state_splits_into_hidden_states_and_memories_as_wide_as_they_are_inside():
     stack = Stack(CELLS)
-    assert stack.n_state == 2 + 2 + 3 + 2
-    assert stack.n_outputs == 2
-    parts = stack.split_state(np.arange(18).reshape(2, 9))
-    assert [part.shape[1] for part in parts] == [2, 2, 3, 0, 2, 0]
-    np.testing.assert_array_equal(np.concatenate(parts, axis=1), np.arange(18).reshape(2, 9))
+    assert stack.n_state == 4 * UNITS
+    assert stack.n_outputs == UNITS
+    state = np.arange(8.0 * UNITS).reshape(2, -1)
+    parts = stack.split_state(state)
+    assert [part.shape[1] for part in parts] == [UNITS, UNITS, UNITS, 0, UNITS, 0]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), state)
+
+
+@pytest.mark.parametrize("H", [1, 15, 16, 17, 32, 33])
+def test_inside_layers_are_as_wide_as_whole_vectors(H):
+    stack = Stack([LSTM(H), GRU(2)])
+    W = {1: 16, 15: 16, 16: 16, 17: 32, 32: 32, 33: 48}[H]
+    assert stack.weight_shapes(5, wide=True) == {
+        (0, "input"): (5, 4 * W), (0, "recurrent"): (W, 4 * W), (0, "bias"): (4 * W,),
+        (1, "input"): (W, 48), (1, "recurrent"): (16, 48), (1, "bias"): (48,),
+    }  # fmt: skip
+    assert stack.cells[0].n_hidden == H
 
 
 def test_a_stack_is_its_layers_one_after_the_other(rng):
-    stack, weights = random_stack(CELLS, 3, rng)
+    stack = driven(CELLS, 3, rng)
     x, sizes = rng.normal(size=(7, 3)), np.array([3, 2, 2])
-    tapes, _ = run(stack, weights, x, sizes, np.zeros((3, stack.n_state)))
+    found = stack.forward(x @ stack.weights[0, "input"] + stack.weights[0, "bias"], sizes)
     for layer, cell in enumerate(CELLS):
-        alone = {(0, name): weights[layer, name] for name in ("input", "recurrent", "bias")}
-        (tape,), _ = run(Stack([cell]), alone, x, sizes, np.zeros((3, cell.n_hidden + cell.n_memory)))
-        np.testing.assert_allclose(tapes[layer].hidden, tape.hidden, rtol=1e-13)
-        x = tape.hidden
+        alone = Driven([cell], {(0, name): stack.weights[layer, name] for name in ("input", "recurrent", "bias")})
+        (own,) = alone.forward(x @ alone.weights[0, "input"] + alone.weights[0, "bias"], sizes)
+        np.testing.assert_allclose(found[layer].hidden, own.hidden, rtol=1e-13)
+        np.testing.assert_allclose(found[layer].memory, own.memory, rtol=1e-13)
+        x = own.hidden
 
 
 def test_a_run_can_be_cut_and_continued_from_its_state(rng):
-    stack, weights = random_stack(CELLS, 3, rng)
+    stack = driven(CELLS, 3, rng)
     x, state = rng.normal(size=(10, 3)), rng.normal(size=(2, stack.n_state))
-    _, whole = run(stack, weights, x, np.full(5, 2), state)
-    _, first = run(stack, weights, x[:4], np.full(2, 2), state)
-    _, second = run(stack, weights, x[4:], np.full(3, 2), first[-2:])
+    whole = run(stack, x, np.full(5, 2), state)
+    first = run(stack, x[:4], np.full(2, 2), state)
+    second = run(stack, x[4:], np.full(3, 2), first[-2:])
     np.testing.assert_allclose(np.concatenate([first, second]), whole, rtol=1e-13)
 
 
 def test_a_ragged_batch_equals_one_sequence_at_a_time_forward_and_backward(rng):
-    stack, weights = random_stack(CELLS, 3, rng)
+    stack = driven(CELLS, 3, rng)
     offsets = np.array([0, 2, 6, 7])
     x, d_top = rng.normal(size=(7, 3)), rng.normal(size=(7, 2))
 
     def run_and_back(which):
         packing = Packing.of(offsets, np.array(which))
-        state = np.zeros((len(which), stack.n_state))
-        tapes, states = run(stack, weights, x[packing.rows], packing.sizes, state)
-        gradient = {key: np.zeros_like(array) for key, array in weights.items()}
-        d_projected = stack.backward(d_top[packing.rows], packing, tapes, weights, gradient)
+        states = run(stack, x[packing.rows], packing.sizes)
+        d_projected, gradient = stack.backward(d_top[packing.rows], packing)
         result = np.empty((7, states.shape[1])), np.empty((7, d_projected.shape[1]))
         result[0][packing.rows], result[1][packing.rows] = states, d_projected
         return *result, gradient
 
     states, d_projected, gradient = run_and_back([0, 1, 2])
-    total = {key: np.zeros_like(array) for key, array in weights.items()}
+    total = {key: np.zeros_like(array) for key, array in gradient.items()}
     for n in range(3):
         own_states, own_d_projected, own_gradient = run_and_back([n])
         rows = slice(offsets[n], offsets[n + 1])
@@ -124,25 +138,52 @@ def test_a_ragged_batch_equals_one_sequence_at_a_time_forward_and_backward(rng):
         np.testing.assert_allclose(own_d_projected[rows], d_projected[rows], rtol=1e-12)
         for key, array in own_gradient.items():
             total[key] += array
+    assert total.keys() == stack.weights.keys() - {(0, "input")}
     for key, array in gradient.items():
         np.testing.assert_allclose(array, total[key], rtol=1e-12, atol=1e-15)
 
 
 def test_gradients_reach_the_recurrent_weights_through_a_given_state(rng):
     """The first step multiplies the state that the run starts from."""
-    stack, weights = random_stack([GRU(2)], 1, rng)
+    stack = driven([GRU(2)], 1, rng)
     packing, state = Packing.of(np.array([0, 2]), np.array([0])), rng.normal(size=(1, 2))
     x, d_top, step = rng.normal(size=(2, 1)), rng.normal(size=(2, 2)), 1e-6
-    tapes, _ = run(stack, weights, x, packing.sizes, state)
-    gradient = {key: np.zeros_like(array) for key, array in weights.items()}
-    stack.backward(d_top.copy(), packing, tapes, weights, gradient)
+    run(stack, x, packing.sizes, state)
+    _, gradient = stack.backward(d_top, packing)
     for index in np.ndindex(2, 6):
         values = []
         for sign in (1, -1):
-            shifted = dict(weights)
-            shifted[0, "recurrent"] = weights[0, "recurrent"].copy()
+            shifted = {key: array.copy() for key, array in stack.weights.items()}
             shifted[0, "recurrent"][index] += sign * step
-            (tape,), _ = run(stack, shifted, x, packing.sizes, state)
-            values.append((d_top * tape.hidden).sum())
+            values.append((d_top * run(Driven([GRU(2)], shifted), x, packing.sizes, state)).sum())
         difference = (values[0] - values[1]) / (2 * step)
         assert gradient[0, "recurrent"][index] == pytest.approx(difference, rel=1e-6, abs=1e-9)
+
+
+# -------------------------------------------------------------------- memory that is used again
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_arena_gives_the_same_memory_again_where_it_is_enough(dtype):
+    arena = Arena()
+    first = arena.array("a", (3, 4), dtype)
+    assert first.dtype == dtype
+    assert np.shares_memory(arena.array("a", (2, 6), dtype), first)
+    assert np.shares_memory(arena.array("a", (5,), dtype), first)
+    assert not np.shares_memory(arena.array("b", (3, 4), dtype), first)
+    assert not np.shares_memory(arena.part("a").array("a", (3, 4), dtype), first)
+    assert arena.part("a") is arena.part("a")
+    larger = arena.array("a", (4, 4), dtype)
+    assert not np.shares_memory(larger, first)
+    assert np.shares_memory(arena.array("a", (3, 4), dtype), larger)
+    other = {"float32": "float64", "float64": "float32"}[dtype]
+    assert arena.array("a", (2, 2), other).dtype == other
+    assert arena.array("nothing", (3, 0), dtype).shape == (3, 0)
+
+
+def test_panels_of_an_arena_have_room_for_whole_ones():
+    arena, width = Arena(), panel_width("float64")
+    assert arena.panels("a", 5, 2 * width, "float64").shape == (10, width)
+    assert arena.panels("b", 5, 2 * width + 1, "float64").shape == (15, width)
+    assert arena.panels("c", 5, 0, "float64").shape == (0, width)
+    assert not arena.panels("d", 3, 1, "float64").any()

@@ -233,7 +233,7 @@ def test_the_raw_nile_series_needs_no_scaling_in_single_precision(emission):
 def test_a_run_that_diverges_says_so_and_leaves_the_model_as_it_was(rng):
     X = [rng.poisson(5, (6, 2)) for _ in range(5)]
     model = small(emission=Poisson(), dtype="float32").fit(X)
-    before, terms = dict(model.__dict__), model.log_likelihood(X)
+    terms, before = model.log_likelihood(X), dict(model.__dict__)
     model.set_params(optimizer=SGD(1e30), clip_norm=None)
     with pytest.raises(FloatingPointError, match=r"infinite or NaN in epoch .*; a smaller learning_rate or clip_norm"):
         model.fit(X)

@@ -91,13 +91,18 @@ def stacked(request):
     return model, X, model._known(X)
 
 
+def loss_and_gradient(model, sequences, which, row_weights=None):
+    reading = model._network.read(sequences, row_weights)
+    return model._network.loss_and_gradient(model._weights, reading, np.asarray(which))
+
+
 def test_a_ragged_batch_equals_one_sequence_at_a_time(stacked):
     model, X, sequences = stacked
-    together = model._network.loss_and_gradient(model._weights, sequences, np.arange(4))
+    together = loss_and_gradient(model, sequences, np.arange(4))
     value, mass, gradient = 0.0, 0.0, 0.0
     for n, terms in enumerate(model.log_likelihoods(X)):
         np.testing.assert_allclose(model.log_likelihoods([X[n]])[0], terms, rtol=1e-12, atol=1e-14)
-        own_value, own_mass, own_gradient = model._network.loss_and_gradient(model._weights, sequences, np.array([n]))
+        own_value, own_mass, own_gradient = loss_and_gradient(model, sequences, np.array([n]))
         value, mass, gradient = value + own_value, mass + own_mass, gradient + own_mass * own_gradient
     assert together[0] == pytest.approx(value, rel=1e-12)
     assert together[1] == mass
@@ -110,14 +115,14 @@ def test_the_order_of_sequences_does_not_matter(stacked):
     terms, shuffled = model.log_likelihoods(X), model.log_likelihoods([X[n] for n in order])
     for own, n in zip(shuffled, order, strict=True):
         np.testing.assert_allclose(own, terms[n], rtol=1e-12, atol=1e-14)
-    value, mass, gradient = model._network.loss_and_gradient(model._weights, sequences, np.arange(4))
-    again = model._network.loss_and_gradient(model._weights, sequences, np.array(order))
+    value, mass, gradient = loss_and_gradient(model, sequences, np.arange(4))
+    again = loss_and_gradient(model, sequences, np.array(order))
     assert again[0] == pytest.approx(value, rel=1e-12)
     assert again[1] == mass
     np.testing.assert_allclose(again[2], gradient, rtol=1e-9, atol=1e-13)
     np.testing.assert_allclose(
-        model._network.states_after(model._weights, sequences[np.array(order)]),
-        model._network.states_after(model._weights, sequences)[order],
+        model._network.states_after(model._ready, sequences[np.array(order)]),
+        model._network.states_after(model._ready, sequences)[order],
         rtol=1e-12,
     )
 
@@ -125,15 +130,15 @@ def test_the_order_of_sequences_does_not_matter(stacked):
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 100])
 def test_the_batch_size_of_scoring_does_not_matter(batch_size, stacked):
     model, _, sequences = stacked
-    terms = model._network.terms(model._weights, sequences, batch_size)
-    np.testing.assert_allclose(terms, model._network.terms(model._weights, sequences), rtol=1e-12, atol=1e-14)
+    terms = model._network.terms(model._ready, sequences, batch_size)
+    np.testing.assert_allclose(terms, model._network.terms(model._ready, sequences), rtol=1e-12, atol=1e-14)
 
 
 def test_two_of_a_sequence_count_twice(stacked):
     model, _, sequences = stacked
-    value, mass, gradient = model._network.loss_and_gradient(model._weights, sequences, np.array([0, 0, 2]))
+    value, mass, gradient = loss_and_gradient(model, sequences, np.array([0, 0, 2]))
     row_weights = np.repeat([2.0, 9.0, 1.0, 9.0], sequences.lengths)
-    weighted = model._network.loss_and_gradient(model._weights, sequences, np.array([0, 2]), row_weights)
+    weighted = loss_and_gradient(model, sequences, np.array([0, 2]), row_weights)
     assert weighted[0] == pytest.approx(value, rel=1e-12)
     assert weighted[1] == mass
     np.testing.assert_allclose(weighted[2], gradient, rtol=1e-9, atol=1e-13)
@@ -142,7 +147,7 @@ def test_two_of_a_sequence_count_twice(stacked):
 def test_states_step_by_step_equal_those_of_whole_sequences(stacked):
     model, _, sequences = stacked
     expected = SequenceModel._beliefs_after(model, sequences)
-    np.testing.assert_allclose(model._network.states_after(model._weights, sequences), expected, rtol=1e-12)
+    np.testing.assert_allclose(model._network.states_after(model._ready, sequences), expected, rtol=1e-12)
 
 
 def test_weights_are_views_of_one_vector(stacked):
@@ -162,7 +167,7 @@ def test_weights_are_views_of_one_vector(stacked):
 def test_one_unit_one_sequence_one_step(cell):
     model = network_with_random_weights(cell, Gaussian(), [[3.0, 5.0]])
     sequences = model._known([[4.0]])
-    value, mass, gradient = model._network.loss_and_gradient(model._weights, sequences, np.arange(1))
+    value, mass, gradient = loss_and_gradient(model, sequences, np.arange(1))
     assert mass == 1
     assert value == pytest.approx(model.predictive(model.start(1)).log_density([4.0])[0])
     assert np.isfinite(gradient).all()
@@ -176,7 +181,7 @@ def test_a_batch_in_which_everything_is_missing_has_no_loss_and_no_gradient(name
     X = sequences_for(emission)
     model = network_with_random_weights(LSTM(2), emission, X)
     gap = [None, None] if emission.symbolic else np.full((2, X[0].shape[1]), np.nan)
-    value, _, gradient = model._network.loss_and_gradient(model._weights, model._known([gap]), np.arange(1))
+    value, _, gradient = loss_and_gradient(model, model._known([gap]), np.arange(1))
     assert value == 0
     assert not gradient.any()
     np.testing.assert_array_equal(model.log_likelihoods([gap])[0], 0)
@@ -207,7 +212,7 @@ def test_outputs_start_at_zero_and_the_rest_does_not():
 def test_a_constant_column_and_one_never_observed_do_no_harm():
     X = [np.array([[5.0, np.nan, 1.0], [5.0, np.nan, 2.0], [5.0, np.nan, 4.0]])]
     model = network_with_random_weights(LSTM(2), Gaussian(), X)
-    _, _, gradient = model._network.loss_and_gradient(model._weights, model._known(X), np.arange(1))
+    _, _, gradient = loss_and_gradient(model, model._known(X), np.arange(1))
     assert np.isfinite(gradient).all()
     assert np.isfinite(model.log_likelihoods([[[5.0, 1.0, 2.0], [7.0, np.nan, 3.0]]])[0]).all()
 
@@ -230,8 +235,8 @@ def test_sequences_may_come_as_one_object():
 def test_windows_of_any_size_give_the_same_terms_and_states(rng):
     X = Sequences.wrap([rng.normal(size=(length, 2)) for length in (7, 2, 5, 5, 1)])
     model = RNN([LSTM(3), GRU(2)], Gaussian(), dtype="float64", max_epochs=1, random_state=0).fit(X)
-    network, weights = model._network, model._weights
-    terms, states = network.terms(weights, X), network.states_after(weights, X)
+    network, ready = model._network, model._ready
+    terms, states = network.terms(ready, X), network.states_after(ready, X)
     for n_rows in (1, 3, 4, 11, 1000):
-        np.testing.assert_allclose(network.terms(weights, X, 3, n_rows), terms, rtol=1e-12, atol=1e-12)
-        np.testing.assert_allclose(network.states_after(weights, X, 3, n_rows), states, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(network.terms(ready, X, 3, n_rows), terms, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(network.states_after(ready, X, 3, n_rows), states, rtol=1e-12, atol=1e-12)

@@ -2,17 +2,19 @@
 
 import pathlib
 import zlib
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from seqmodels.jit import kernel
+from seqmodels.products import pack, padded, panels_for
 from seqmodels.rnn.cells.base import RecurrentWeights
-from seqmodels.rnn.recurrence import add_product, pointwise, relu, sigmoid, tanh, unroll
+from seqmodels.rnn.recurrence import UNITS, pointwise, unroll
+from seqmodels.simd import panel_width
 
 SIZES = np.array([3, 2, 2, 1])  # three sequences of 4, 3 and 1 steps
 ROWS = [np.array(rows) for rows in ([0, 3, 5, 7], [1, 4, 6], [2])]  # of each sequence
-M = 8
+M, H = 8, UNITS
 
 # the disk cache knows the sources of the package, but not this one
 VERSION = zlib.crc32(pathlib.Path(__file__).read_bytes())
@@ -31,42 +33,108 @@ def leaky_kernels():
     return unroll(*pointwise(leaky_sum, leaky_sum_derivative, 1, 1, True), key=f"leaky sum, test {VERSION}")
 
 
-def arrays(rng, H=2):
-    start, memory_start = rng.normal(size=(3, H)), np.zeros((3, H))
-    recurrent = rng.normal(size=(H, H))
-    weights = RecurrentWeights(recurrent, np.ascontiguousarray(recurrent.T))
-    inputs = rng.normal(size=(M, H))
-    return inputs, SIZES, start, memory_start, weights, np.empty((M, H)), np.empty((M, H)), np.empty((M, H))
+def packed(recurrent):
+    """Square weights and their transpose in panels."""
+    panels = [panels_for(*recurrent.shape, recurrent.dtype) for _ in range(2)]
+    pack(recurrent, panels[0])
+    pack(np.ascontiguousarray(recurrent.T), panels[1])
+    return RecurrentWeights(*panels)
 
 
-def test_each_sequence_runs_on_its_own_rows(rng):
-    inputs, _, start, _, weights, hidden, memory, saved = passed = arrays(rng)
-    forward, _ = leaky_kernels()
-    forward(*passed)
-    for n, rows in enumerate(ROWS):
+class Arguments(NamedTuple):
+    """Of forward, in their order."""
+
+    sizes: np.ndarray
+    table: np.ndarray
+    rows: np.ndarray
+    weights: tuple
+    hidden: np.ndarray
+    memory: np.ndarray
+    saved: np.ndarray
+    scratch: np.ndarray
+
+    @property
+    def found(self):
+        """Hidden states and memories (M, H), without those of the start."""
+        return self.hidden[self.sizes[0] :], self.memory[self.sizes[0] :]
+
+    def back(self, d_hidden):
+        """The arguments of backward."""
+        d_later, d_memory = np.zeros_like(self.scratch), np.zeros((self.sizes[0], H), d_hidden.dtype)
+        tape, room = (self.weights, self.hidden, self.memory, self.saved), np.empty_like(d_hidden)
+        return self.sizes, d_hidden, d_later, d_memory, *tape, room, room.copy(), self.scratch
+
+
+def arguments(table, rows, sizes, start, memory_start, recurrent, n_saved):
+    """With room for what is found, and for a product with the weights."""
+    dtype, after = table.dtype, np.full((len(rows), H), np.nan, table.dtype)
+    saved = np.full((len(rows), n_saved * H), np.nan, dtype)
+    scratch = np.full((sizes[0], padded(H, panel_width(dtype))), np.nan, dtype)
+    states = [np.concatenate([before, after]) for before in (start, memory_start)]
+    return Arguments(sizes, table, rows, packed(recurrent), *states, saved, scratch)
+
+
+@pytest.fixture(params=["float32", "float64"])
+def leaky(request, rng):
+    """Arguments of the leaky sum, whose sequences read any rows of a table; and its weights."""
+    recurrent = rng.normal(size=(H, H), scale=H**-0.5).astype(request.param)
+    table, start = (rng.normal(size=(n, H)).astype(request.param) for n in (5, 3))
+    rows = rng.integers(5, size=M)
+    return arguments(table, rows, SIZES, start, np.zeros_like(start), recurrent, 1), recurrent
+
+
+def assert_close(own, expected):
+    np.testing.assert_allclose(own, expected, rtol=0, atol=20 * np.finfo(own.dtype).eps * np.abs(expected).max())
+
+
+def test_each_sequence_runs_on_its_own_rows(leaky):
+    passed, recurrent = leaky
+    start = passed.hidden[:3].copy()
+    leaky_kernels().forward(*passed)
+    hidden, memory = passed.found
+    for n, own_rows in enumerate(ROWS):
         h = start[n]
-        for t, row in enumerate(rows):
-            np.testing.assert_array_equal(saved[row], h)
-            h = inputs[row] + h @ weights.recurrent + 0.5 * h
-            np.testing.assert_allclose(hidden[row], h, rtol=1e-14)
+        for t, row in enumerate(own_rows):
+            np.testing.assert_array_equal(passed.saved[row], h)
+            assert_close(hidden[row], passed.table[passed.rows[row]] + h @ recurrent + 0.5 * h)
             np.testing.assert_array_equal(memory[row], t + 1)
+            h = hidden[row]
+    np.testing.assert_array_equal(passed.hidden[:3], start)
 
 
-def test_gradients_run_back_along_each_sequence(rng):
-    _, _, _, _, weights, *_ = passed = arrays(rng)
-    forward, backward = leaky_kernels()
-    forward(*passed)
-    d_above = rng.normal(size=(M, 2))
-    d_hidden, d_inputs, d_recurrent = d_above.copy(), np.empty((M, 2)), np.empty((M, 2))
-    backward(d_hidden, *passed[1:], d_inputs, d_recurrent)
-    onward = (weights.recurrent + 0.5 * np.eye(2)).T
-    for rows in ROWS:
-        d = np.zeros(2)
-        for row in rows[::-1]:
+def test_to_follow_is_to_go_forward_without_a_tape(leaky, rng):
+    passed, recurrent = leaky
+    J, dtype = 3 * panel_width(recurrent.dtype), recurrent.dtype
+    matrix, bias = rng.normal(size=(H, J)).astype(dtype), rng.normal(size=J).astype(dtype)
+    above, out = panels_for(H, J, dtype), np.full((M, J), np.nan, dtype)
+    pack(matrix, above)
+    kernels = leaky_kernels()
+    hidden, memory = (np.concatenate([part[:3], np.full_like(part[:3], np.nan)]) for part in passed[4:6])
+    saved = np.full((3, H), np.nan, dtype)
+    kernels.follow(*passed[:4], hidden, memory, saved, passed.scratch, above, bias, out)
+    kernels.forward(*passed)
+    own_hidden, own_memory = passed.found
+    assert_close(out, own_hidden @ matrix + bias)
+    np.testing.assert_array_equal(hidden[0], own_hidden[-1])  # after an even number of steps, in the first rows
+    np.testing.assert_array_equal(memory[0], own_memory[-1])
+
+
+def test_gradients_run_back_along_each_sequence(leaky, rng):
+    passed, recurrent = leaky
+    leaky_kernels().forward(*passed)
+    d_above = rng.normal(size=(M, H)).astype(recurrent.dtype)
+    given = passed.back(d_above.copy())
+    leaky_kernels().backward(*given)
+    _, d_hidden, d_later, *_, d_inputs, d_recurrent, _ = given
+    onward = (recurrent + 0.5 * np.eye(H)).T
+    for n, own_rows in enumerate(ROWS):
+        d = np.zeros(H)
+        for row in own_rows[::-1]:
             d = d_above[row] + d @ onward
-            np.testing.assert_allclose(d_inputs[row], d, rtol=1e-13)
-            np.testing.assert_allclose(d_hidden[row], d, rtol=1e-13)
+            assert_close(d_inputs[row], d)
+        assert_close(d_later[n, :H], d @ onward)  # that of the state to start from
     np.testing.assert_array_equal(d_inputs, d_recurrent)
+    np.testing.assert_array_equal(d_hidden, d_above)
 
 
 def test_gradients_run_back_along_the_memory():
@@ -78,54 +146,15 @@ def test_gradients_run_back_along_the_memory():
         d = d_hidden + d_memory
         return (d * memory_before,), (0 * d,), 0 * d, d * (hidden / memory_before)
 
-    forward, backward = unroll(*pointwise(equations, derivative, 1, 0, True), key=f"running product, test {VERSION}")
-    inputs = np.array([2.0, 3.0, 5.0, 7.0])[:, None]
-    sizes, nothing = np.ones(4, dtype=np.int64), np.zeros((1, 1))
-    hidden, memory, saved = np.empty((4, 1)), np.empty((4, 1)), np.empty((4, 0))
-    passed = sizes, nothing, np.array([[11.0]]), RecurrentWeights(nothing, nothing), hidden, memory, saved
-    forward(inputs, *passed)
-    np.testing.assert_array_equal(hidden[:, 0], 11 * np.cumprod(inputs[:, 0]))
-    d_inputs, d_hidden = np.empty((4, 1)), np.array([0.0, 0.0, 0.0, 1.0])[:, None]
-    backward(d_hidden, *passed, d_inputs, np.empty((4, 1)))
-    np.testing.assert_allclose(d_inputs, 11 * 2 * 3 * 5 * 7 / inputs)
-
-
-# -------------------------------------------------------------------- products and activations
-
-
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 4, 2), (2, 5, 3), (2, 7, 1), (3, 0, 2), (0, 3, 2)])
-def test_add_product_adds_the_product(shape, rng):
-    n, K, J = shape
-    a, b, out = rng.normal(size=(n, K)), rng.normal(size=(K, J)), rng.normal(size=(n, J))
-    expected = out + a @ b
-    kernel(add_product)(a, b, out)
-    np.testing.assert_allclose(out, expected, rtol=1e-13)
-
-
-def applied(function, x):
-    @kernel(key=f"{function.__name__} of each, test {VERSION}")
-    def of_each(x, out):
-        for i in range(len(x)):
-            out[i] = function(x[i])
-
-    out = np.empty_like(x)
-    of_each(x, out)
-    return out
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_activations_are_accurate_everywhere_and_never_overflow(dtype):
-    magnitudes = np.concatenate([[0], np.logspace(-30, 30, 61), np.linspace(0.01, 20, 300), [np.inf]])
-    x = np.concatenate([-magnitudes[::-1], magnitudes]).astype(dtype)
-    exact = x.astype(float)
-    unit = np.finfo(dtype).eps
-    with np.errstate(over="ignore"):
-        np.testing.assert_allclose(applied(sigmoid, x), 1 / (1 + np.exp(-exact)), rtol=4 * unit, atol=1e-37)
-    np.testing.assert_allclose(applied(tanh, x), np.tanh(exact), rtol=4 * unit)
-    finite = x[np.isfinite(x)]
-    np.testing.assert_array_equal(applied(relu, finite), np.maximum(finite, 0))
-
-
-@pytest.mark.parametrize("function", [sigmoid, tanh, relu])
-def test_activations_pass_nan_on(function):
-    assert np.isnan(applied(function, np.array([np.nan]))[0])
+    kernels = unroll(*pointwise(equations, derivative, 1, 0, True), key=f"running product, test {VERSION}")
+    scales = np.arange(1.0, H + 1)
+    table = np.array([2.0, 3.0, 5.0, 7.0])[:, None] * scales
+    sizes, nothing = np.ones(4, dtype=np.int64), np.zeros((1, H))
+    passed = arguments(table, np.arange(4), sizes, nothing, 11 * scales[None], np.zeros((H, H)), 0)
+    kernels.forward(*passed)
+    np.testing.assert_array_equal(passed.found[0], 11 * scales * np.cumprod(table, axis=0))
+    given = passed.back(np.array([0.0, 0.0, 0.0, 1.0])[:, None] * np.ones(H))
+    kernels.backward(*given)
+    *_, d_inputs, _, _ = given
+    np.testing.assert_allclose(d_inputs, 11 * 2 * 3 * 5 * 7 * scales**5 / table)
+    np.testing.assert_allclose(given[3], [2 * 3 * 5 * 7 * scales**4])  # of the memory to start from

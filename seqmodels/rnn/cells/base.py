@@ -5,14 +5,16 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ...products import pack, pack_transposed
+
 __all__ = ["Cell", "RecurrentWeights"]
 
 
 class RecurrentWeights(NamedTuple):
     """The recurrent weights as most kernels want them."""
 
-    recurrent: np.ndarray  # (H, G H)
-    transposed: np.ndarray  # (G H, H)
+    recurrent: np.ndarray  # (H, G H) in panels
+    transposed: np.ndarray  # (G H, H) in panels
 
 
 class Cell(BaseEstimator):
@@ -37,7 +39,7 @@ class Cell(BaseEstimator):
             raise ValueError(f"n_hidden is {self.n_hidden!r}; integers from 1 are accepted")
 
     def kernels(self):
-        """The kernels (forward, backward) that :func:`~seqmodels.rnn.recurrence.unroll` made of the cell."""
+        """The :class:`~seqmodels.rnn.recurrence.Kernels` that ``unroll`` made of the cell."""
         raise TypeError(f"{type(self).__name__} does not define kernels")
 
     @property
@@ -58,12 +60,25 @@ class Cell(BaseEstimator):
             name: generator.uniform(-bound, bound, shape) for name, shape in self.weight_shapes(n_inputs).items()
         }
 
-    def packed(self, recurrent):
-        """The recurrent weights (H, G H) as the kernels want them."""
-        return RecurrentWeights(recurrent, np.ascontiguousarray(recurrent.T))
+    def packed(self, weights, arena, derivative):
+        """The recurrent weights as the kernels want them.
 
-    def recurrent_gradient(self, before, saved, d_recurrent):
-        """Gradient (H, G H) of the recurrent weights over all M rows, one product.
+        Parameters
+        ----------
+        weights : dict of arrays by name
+        arena : Arena
+            Where memory comes from.
+        derivative : bool
+            Whether what only the derivative needs is packed too.
+        """
+        return RecurrentWeights(*packed_both_ways(weights["recurrent"], arena, derivative, "recurrent"))
+
+    def scratch_shape(self, n):
+        """Rows and columns (to be filled up to whole panels) of the working space of a step with n sequences."""
+        return n, self.n_gates * self.n_hidden
+
+    def recurrent_gradient(self, before, saved, d_recurrent, out):
+        """Gradients of the recurrent weights over all M rows, each one product, written to `out` by name.
 
         Parameters
         ----------
@@ -72,5 +87,17 @@ class Cell(BaseEstimator):
         saved : array (M, n_saved H)
         d_recurrent : array (M, G H)
             Gradients of the recurrent products.
+        out : dict of arrays
         """
-        return before.T @ d_recurrent
+        np.dot(before.T, d_recurrent, out=out["recurrent"])
+
+
+def packed_both_ways(matrix, arena, derivative, name):
+    """A matrix (K, J) in panels, and its transpose, which is left empty without `derivative`."""
+    K, J = matrix.shape
+    panels = arena.panels(f"{name}, packed", K, J, matrix.dtype)
+    transposed = arena.panels(f"{name}, transposed", J, K if derivative else 0, matrix.dtype)
+    pack(matrix, panels)
+    if derivative:
+        pack_transposed(matrix, transposed)
+    return panels, transposed

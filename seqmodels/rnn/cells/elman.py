@@ -3,7 +3,8 @@
 import functools
 
 from ...jit import inline
-from ..recurrence import pointwise, relu, sigmoid, tanh, unroll
+from ...simd import maximum, sigmoid, tanh, where_positive
+from ..recurrence import pointwise, unroll
 from .base import Cell
 
 __all__ = ["Elman"]
@@ -36,13 +37,19 @@ class Elman(Cell):
 
 
 @inline
+def relu(x):
+    """The positive part."""
+    return maximum(x, 0.0)
+
+
+@inline
 def _tanh_slope(h, d):
     return d - d * h * h
 
 
 @inline
 def _relu_slope(h, d):
-    return d if h > 0 else d - d
+    return where_positive(h, d)
 
 
 @inline

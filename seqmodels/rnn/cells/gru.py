@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..recurrence import add_product, pointwise, sigmoid, tanh, unroll
-from .base import Cell
+from ...products import add_product
+from ...simd import load, sigmoid, store, tanh
+from ..recurrence import UNITS, clear, pointwise, unroll
+from .base import Cell, packed_both_ways
 
 __all__ = ["GRU"]
 
@@ -49,25 +51,31 @@ class GRU(Cell):
     def kernels(self):
         return _reset_after() if self.reset == "after" else _reset_before()
 
-    def packed(self, recurrent):
+    def packed(self, weights, arena, derivative):
         if self.reset == "after":
-            return super().packed(recurrent)
-        gates, candidate = np.split(recurrent, [2 * self.n_hidden], axis=1)
-        return SplitWeights(*(np.ascontiguousarray(part) for part in (gates, gates.T, candidate, candidate.T)))
+            return super().packed(weights, arena, derivative)
+        gates, candidate = np.split(weights["recurrent"], [2 * self.n_hidden], axis=1)
+        return SplitWeights(
+            *packed_both_ways(np.ascontiguousarray(gates), arena, derivative, "gates"),
+            *packed_both_ways(np.ascontiguousarray(candidate), arena, derivative, "candidate"),
+        )
 
-    def recurrent_gradient(self, before, saved, d_recurrent):
+    def scratch_shape(self, n):
+        return super().scratch_shape(n) if self.reset == "after" else (3 * n, 2 * self.n_hidden)
+
+    def recurrent_gradient(self, before, saved, d_recurrent, out):
         if self.reset == "after":
-            return super().recurrent_gradient(before, saved, d_recurrent)
+            super().recurrent_gradient(before, saved, d_recurrent, out)
+            return
         H = self.n_hidden
-        of_gates = before.T @ d_recurrent[:, : 2 * H]
-        of_candidate = saved[:, 3 * H :].T @ d_recurrent[:, 2 * H :]
-        return np.concatenate([of_gates, of_candidate], axis=1)
+        out["recurrent"][:, : 2 * H] = before.T @ d_recurrent[:, : 2 * H]
+        out["recurrent"][:, 2 * H :] = saved[:, 3 * H :].T @ d_recurrent[:, 2 * H :]
 
 
 class SplitWeights(NamedTuple):
     """Recurrent weights of the two gates and of the candidate, which multiply different things."""
 
-    gates: np.ndarray  # (H, 2 H)
+    gates: np.ndarray  # (H, 2 H) in panels, as the others
     gates_transposed: np.ndarray  # (2 H, H)
     candidate: np.ndarray  # (H, H)
     candidate_transposed: np.ndarray  # (H, H)
@@ -100,49 +108,58 @@ def _reset_after():
 # -------------------------------------------------------------------- the reset before the product
 
 
-def step(inputs, before, memory_before, weights, hidden, memory, saved):
-    B, H = hidden.shape
-    gates = np.zeros((B, 2 * H), dtype=inputs.dtype)
-    add_product(before, weights.gates, gates)
-    reset = np.empty_like(before)
-    for b in range(B):
-        for h in range(H):
-            saved[b, h] = sigmoid(inputs[b, h] + gates[b, h])  # r
-            saved[b, H + h] = sigmoid(inputs[b, H + h] + gates[b, H + h])  # z
-            reset[b, h] = saved[b, h] * before[b, h]
-            saved[b, 3 * H + h] = reset[b, h]
-    product = np.zeros_like(before)
-    add_product(reset, weights.candidate, product)
-    for b in range(B):
-        for h in range(H):
-            n = tanh(inputs[b, 2 * H + h] + product[b, h])
-            saved[b, 2 * H + h] = n
-            hidden[b, h] = before[b, h] + saved[b, H + h] * (n - before[b, h])
+# Scratch has three rows a sequence: for both gates, for what the candidate's product is of, and for that product.
+
+
+def step(n, first, record, before, after, table, rows, weights, hidden, memory, saved, scratch):
+    H, reset, product = hidden.shape[1], len(scratch) // 3, len(scratch) // 3 * 2
+    clear(0, n, scratch)
+    clear(product, product + n, scratch)
+    add_product(n, H, hidden, before, weights.gates, scratch, 0)
+    for b in range(n):
+        row = rows[first + b]
+        for h in range(0, H, UNITS):
+            r = sigmoid(load(table, row, h, UNITS) + load(scratch, b, h, UNITS))
+            z = sigmoid(load(table, row, H + h, UNITS) + load(scratch, b, H + h, UNITS))
+            kept = r * load(hidden, before + b, h, UNITS)
+            store(scratch, reset + b, h, kept)
+            store(saved, record + b, h, r)
+            store(saved, record + b, H + h, z)
+            store(saved, record + b, 3 * H + h, kept)
+    add_product(n, H, scratch, reset, weights.candidate, scratch, product)
+    for b in range(n):
+        row = rows[first + b]
+        for h in range(0, H, UNITS):
+            candidate = tanh(load(table, row, 2 * H + h, UNITS) + load(scratch, product + b, h, UNITS))
+            old, z = load(hidden, before + b, h, UNITS), load(saved, record + b, H + h, UNITS)
+            store(saved, record + b, 2 * H + h, candidate)
+            store(hidden, after + b, h, old + z * (candidate - old))
 
 
 def step_backward(
-    d_hidden, d_memory, before, memory_before, weights, hidden, memory, saved, d_inputs, d_recurrent, d_before
-):
-    B, H = hidden.shape
-    d_candidate = np.empty_like(before)
-    for b in range(B):
-        for h in range(H):
-            z, n = saved[b, H + h], saved[b, 2 * H + h]
-            d = d_hidden[b, h]
-            d_candidate[b, h] = d * (z - z * n * n)
-            d_inputs[b, H + h] = d * (n - before[b, h]) * (z - z * z)
-            d_before[b, h] += d - d * z
-    d_reset = np.zeros_like(before)
-    add_product(d_candidate, weights.candidate_transposed, d_reset)
-    d_gates = np.empty((B, 2 * H), dtype=d_inputs.dtype)
-    for b in range(B):
-        for h in range(H):
-            r = saved[b, h]
-            d_inputs[b, h] = d_reset[b, h] * before[b, h] * (r - r * r)
-            d_inputs[b, 2 * H + h] = d_candidate[b, h]
-            d_before[b, h] += d_reset[b, h] * r
-            d_gates[b, h], d_gates[b, H + h] = d_inputs[b, h], d_inputs[b, H + h]
-    add_product(d_gates, weights.gates_transposed, d_before)
+    n, first, before, after, d_hidden, d_later, d_memory, weights, hidden, memory, saved, d_inputs, d_recurrent,
+    scratch,
+):  # fmt: skip
+    H, d_candidate, d_reset = hidden.shape[1], len(scratch) // 3, len(scratch) // 3 * 2
+    clear(d_reset, d_reset + n, scratch)
+    for b in range(n):
+        for h in range(0, H, UNITS):
+            z, candidate = load(saved, first + b, H + h, UNITS), load(saved, first + b, 2 * H + h, UNITS)
+            d = load(d_hidden, first + b, h, UNITS) + load(d_later, b, h, UNITS)
+            store(scratch, d_candidate + b, h, d * (z - z * candidate * candidate))
+            store(d_inputs, first + b, H + h, d * (candidate - load(hidden, before + b, h, UNITS)) * (z - z * z))
+            store(d_later, b, h, d - d * z)
+    add_product(n, H, scratch, d_candidate, weights.candidate_transposed, scratch, d_reset)
+    for b in range(n):
+        for h in range(0, H, UNITS):
+            r, d = load(saved, first + b, h, UNITS), load(scratch, d_reset + b, h, UNITS)
+            d_r = d * load(hidden, before + b, h, UNITS) * (r - r * r)
+            store(d_inputs, first + b, h, d_r)
+            store(d_inputs, first + b, 2 * H + h, load(scratch, d_candidate + b, h, UNITS))
+            store(d_later, b, h, load(d_later, b, h, UNITS) + d * r)
+            store(scratch, b, h, d_r)
+            store(scratch, b, H + h, load(d_inputs, first + b, H + h, UNITS))
+    add_product(n, 2 * H, scratch, 0, weights.gates_transposed, d_later, 0)
 
 
 @functools.cache

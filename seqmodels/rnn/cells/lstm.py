@@ -2,7 +2,8 @@
 
 import functools
 
-from ..recurrence import pointwise, sigmoid, tanh, unroll
+from ...simd import sigmoid, tanh
+from ..recurrence import pointwise, unroll
 from .base import Cell
 
 __all__ = ["LSTM"]

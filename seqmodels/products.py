@@ -1,0 +1,121 @@
+"""The tiled matrix product that the loops over time are built on: small rows times packed weights."""
+
+import math
+
+import numpy as np
+
+from .jit import inline, kernel
+from .simd import load_panel, panel_width, store
+
+__all__ = ["add_product", "aligned", "pack", "pack_transposed", "padded", "panels_for"]
+
+
+def padded(n, multiple):
+    """The next multiple."""
+    return -(-n // multiple) * multiple
+
+
+def panels_for(n_rows, n_columns, dtype):
+    """Room for a packed matrix: panel p holds all rows of columns p W to (p + 1) W, one below the other."""
+    width = panel_width(dtype)
+    return aligned((padded(n_columns, width) // width * n_rows, width), dtype)
+
+
+def aligned(shape, dtype):
+    """Zeros that begin with a cache line, so that no load of a whole register straddles two."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + 64, dtype=np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+@kernel
+def pack(matrix, panels):
+    """Pack a matrix (K, J) in panels."""
+    K, J = matrix.shape
+    width = panels.shape[1]
+    for panel in range(len(panels) // K):
+        first, end = panel * width, min(panel * width + width, J)
+        for k in range(K):
+            for j in range(first, end):
+                panels[panel * K + k, j - first] = matrix[k, j]
+
+
+@kernel
+def pack_transposed(matrix, panels):
+    """Pack the transpose of a matrix (J, K) in panels, a square at a time."""
+    J, K = matrix.shape
+    width = panels.shape[1]
+    for panel in range(len(panels) // K):
+        first, end = panel * width, min(panel * width + width, J)
+        for start in range(0, K, 16):
+            for j in range(first, end):
+                for k in range(start, min(start + 16, K)):
+                    panels[panel * K + k, j - first] = matrix[j, k]
+
+
+@inline
+def add_product(n, K, a, a_row, panels, out, out_row):
+    """``out[out_row :][:n] += a[a_row :][:n, :K] @ b`` where b (K, J) is packed in panels.
+
+    Eight rows at a time share each row of a panel; a tile that is not full repeats its last row. `out` has the
+    columns of whole panels, or more.
+    """
+    width = panels.shape[1]
+    for panel in range(len(panels) // K):
+        first, j = panel * K, panel * width
+        i = 0
+        while n - i > 4:
+            _add_eight_rows(K, a, a_row + i, panels, first, out, out_row + i, j, n - 1 - i)
+            i += 8
+        if n - i > 1:
+            _add_four_rows(K, a, a_row + i, panels, first, out, out_row + i, j, n - 1 - i)
+        elif n - i == 1:
+            _add_row(K, a, a_row + i, panels, first, out, out_row + i, j)
+
+
+@inline
+def _add_eight_rows(K, a, i, panels, first, out, o, j, last):
+    r1, r2, r3 = min(1, last), min(2, last), min(3, last)
+    r4, r5, r6, r7 = min(4, last), min(5, last), min(6, last), min(7, last)
+    s0, s1 = load_panel(out, o, j), load_panel(out, o + r1, j)
+    s2, s3 = load_panel(out, o + r2, j), load_panel(out, o + r3, j)
+    s4, s5 = load_panel(out, o + r4, j), load_panel(out, o + r5, j)
+    s6, s7 = load_panel(out, o + r6, j), load_panel(out, o + r7, j)
+    for k in range(K):
+        b = load_panel(panels, first + k, 0)
+        s0, s1, s2, s3 = s0 + a[i, k] * b, s1 + a[i + r1, k] * b, s2 + a[i + r2, k] * b, s3 + a[i + r3, k] * b
+        s4, s5, s6, s7 = s4 + a[i + r4, k] * b, s5 + a[i + r5, k] * b, s6 + a[i + r6, k] * b, s7 + a[i + r7, k] * b
+    store(out, o, j, s0)
+    store(out, o + r1, j, s1)
+    store(out, o + r2, j, s2)
+    store(out, o + r3, j, s3)
+    store(out, o + r4, j, s4)
+    store(out, o + r5, j, s5)
+    store(out, o + r6, j, s6)
+    store(out, o + r7, j, s7)
+
+
+@inline
+def _add_four_rows(K, a, i, panels, first, out, o, j, last):
+    r1, r2, r3 = min(1, last), min(2, last), min(3, last)
+    s0, s1 = load_panel(out, o, j), load_panel(out, o + r1, j)
+    s2, s3 = load_panel(out, o + r2, j), load_panel(out, o + r3, j)
+    for k in range(K):
+        b = load_panel(panels, first + k, 0)
+        s0, s1, s2, s3 = s0 + a[i, k] * b, s1 + a[i + r1, k] * b, s2 + a[i + r2, k] * b, s3 + a[i + r3, k] * b
+    store(out, o, j, s0)
+    store(out, o + r1, j, s1)
+    store(out, o + r2, j, s2)
+    store(out, o + r3, j, s3)
+
+
+@inline
+def _add_row(K, a, i, panels, first, out, o, j):
+    even, odd = load_panel(out, o, j), 0.0 * load_panel(panels, first, 0)  # neither sum waits for the other
+    for k in range(0, K - 1, 2):
+        even = even + a[i, k] * load_panel(panels, first + k, 0)
+        odd = odd + a[i, k + 1] * load_panel(panels, first + k + 1, 0)
+    if K % 2 == 1:
+        even = even + a[i, K - 1] * load_panel(panels, first + K - 1, 0)
+    store(out, o, j, even + odd)

@@ -1,0 +1,92 @@
+"""The tiled matrix product, on whole numbers, where it is exact."""
+
+import numpy as np
+import pytest
+
+from seqmodels import simd
+from seqmodels.jit import kernel
+from seqmodels.products import add_product, aligned, pack, pack_transposed, padded, panels_for
+
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["single", "double"])
+
+
+def plain(function):
+    """The Python of a kernel."""
+    return getattr(function, "py_func", function)
+
+
+@kernel
+def product(n, K, a, a_row, panels, out, out_row):
+    add_product(n, K, a, a_row, panels, out, out_row)
+
+
+def of_small_numbers(rng, shape, dtype):
+    """Whole numbers, whose products and sums are exact in any order."""
+    return rng.integers(-8, 9, shape).astype(dtype)
+
+
+def packed(matrix):
+    panels = panels_for(*matrix.shape, matrix.dtype)
+    pack(matrix, panels)
+    return panels
+
+
+@each_dtype
+@pytest.mark.parametrize("K", [1, 2, 3, 8, 37])
+def test_panels_hold_columns_one_block_below_the_other(rng, dtype, K):
+    width = simd.panel_width(dtype)
+    for J in (1, width - 1, width, width + 1, 3 * width - 2):
+        matrix = of_small_numbers(rng, (K, J), dtype) + dtype(0.5)  # no zeros
+        whole = np.zeros((K, padded(J, width)), dtype)
+        whole[:, :J] = matrix
+        expected = np.concatenate(np.split(whole, whole.shape[1] // width, axis=1))
+        panels = packed(matrix)
+        assert panels.dtype == dtype
+        np.testing.assert_array_equal(panels, expected)
+        for transposed in (np.ascontiguousarray(matrix.T), matrix.T):
+            panels = panels_for(K, J, dtype)
+            pack_transposed(transposed, panels)
+            np.testing.assert_array_equal(panels, expected)
+
+
+@each_dtype
+@pytest.mark.parametrize("n", [*range(1, 18), 40])
+def test_the_product_is_added_to_the_rows_given_and_to_no_others(rng, dtype, n):
+    width = simd.panel_width(dtype)
+    for K, J in ((1, 1), (2, width), (3, width + 1), (8, 2 * width), (17, 3 * width - 1)):
+        a, b = of_small_numbers(rng, (n + 3, K + 2), dtype), of_small_numbers(rng, (K, J), dtype)
+        before = of_small_numbers(rng, (n + 3, padded(J, width) + 2), dtype)
+        expected = before.copy()
+        expected[1:-2, 1 : J + 1] += a[2:-1, :K] @ b
+        for function in (product, plain(product)) if n < 11 else (product,):
+            out = before.copy()
+            function(n, K, a, 2, packed(b), out[:, 1:-1], 1)
+            np.testing.assert_array_equal(out, expected)
+
+
+@each_dtype
+def test_the_product_of_any_numbers_is_right_to_rounding(rng, dtype):
+    a, b = rng.normal(size=(29, 200)).astype(dtype), rng.normal(size=(200, 70)).astype(dtype)
+    out = aligned((29, padded(70, simd.panel_width(dtype))), dtype)
+    for n in (29, 1):
+        out[:] = 0
+        product(n, 200, a, 0, packed(b), out, 0)
+        exact = a[:n].astype(np.longdouble) @ b.astype(np.longdouble)
+        bound = 200 * np.finfo(dtype).eps * (abs(a[:n]).astype(float) @ abs(b).astype(float))
+        assert (abs(out[:n, :70] - exact) <= bound).all()
+        assert not out[:, 70:].any()
+        assert not out[n:].any()
+
+
+@each_dtype
+def test_aligned_arrays_are_zeros_that_begin_with_a_cache_line(dtype):
+    for shape in ((3, 5), (1, 1), (64, 17), (0, 4), (2, 3, 4)):
+        arrays = [aligned(shape, dtype) for _ in range(10)]
+        for array in arrays:
+            assert (array.shape, array.dtype) == (shape, dtype)
+            assert array.ctypes.data % 64 == 0 or array.size == 0
+            assert array.flags.c_contiguous
+            assert array.flags.writeable
+            assert not array.any()
+            array[:] = np.nan  # whoever shares memory is found
+    assert [padded(n, 8) for n in (0, 1, 7, 8, 9)] == [0, 8, 8, 8, 16]
