@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ..arrays import map_arrays, take
+from ..arrays import map_arrays, mean_and_variance, smallest_integers, take
 
 __all__ = ["Emission"]
 
@@ -81,21 +81,26 @@ class Emission(BaseEstimator):
         Returns
         -------
         distinct : array (S, D)
-        rows : array (M,) of int64
+        rows : array (M,) of integers
+            Of a small kind: there may be millions.
         """
         if not self.discrete:
-            return values, np.arange(len(values))
+            return values, np.arange(len(values), dtype=smallest_integers(len(values)))
         missing = np.isnan(values)
         if missing.any():  # NaN is not equal to NaN, and would make a row of its own every time
             values = np.where(missing, -np.inf, values)
         distinct, rows = np.unique(values, axis=0, return_inverse=True)
         if missing.any():
             distinct = np.where(distinct == -np.inf, np.nan, distinct)
-        return distinct, rows.reshape(-1)
+        return distinct, rows.reshape(-1).astype(smallest_integers(len(distinct)))
 
     def log_table(self, values, parameters):
         """Log densities (S, K) of S observations (S, D) under each of K members."""
         return self.log_density(values[:, None], parameters)
+
+    def in_tiles(self, parameters, width):
+        """The face to an E-step that goes over the observations in tiles, states padded to a width."""
+        return Tiles(self, parameters)
 
     def rough(self, sequences):
         """One member of the family (leading axis 1) of about the right scale, to be improved by M-steps."""
@@ -118,11 +123,9 @@ class Emission(BaseEstimator):
 
     def points(self, values):
         """What k-means may cluster, an array (S, P), or None where distances mean nothing."""
-        points = values.astype(float)
-        mass = np.maximum((~np.isnan(points)).sum(axis=0), 1)
-        centred = points - np.nansum(points, axis=0) / mass
-        scale = np.sqrt(np.nansum(centred**2, axis=0) / mass)
-        return np.nan_to_num(centred / np.where(scale > 0, scale, 1.0))
+        mean, variance = mean_and_variance(values.astype(float))
+        scale = np.sqrt(variance)
+        return np.nan_to_num((values - mean) / np.where(scale > 0, scale, 1.0))
 
     def parameters_from(self, given):
         """Parameters that a user gives, as a NamedTuple of the family or as a dict of its fields.
@@ -152,7 +155,43 @@ class Emission(BaseEstimator):
         return 0.0
 
 
+class Tiles:
+    """Log densities and statistics of observations in tiles, under the parameters of one E-step.
+
+    Families that have a faster way than :meth:`Emission.log_table` and :meth:`Emission.sufficient_statistics`
+    give another class.
+
+    Parameters
+    ----------
+    emission : Emission
+    parameters : NamedTuple
+        Leading axis K.
+    """
+
+    def __init__(self, emission, parameters):
+        self.emission = emission
+        self.parameters = parameters
+
+    def fill_log_table(self, values, out):
+        """Write the log densities of n observations (n, D) to `out` (n, L), and -inf beyond the K states."""
+        log_table = self.emission.log_table(values, self.parameters)
+        out[:, : log_table.shape[1]] = log_table
+        out[:, log_table.shape[1] :] = -np.inf
+
+    def statistics(self, values, visits):
+        """Sufficient statistics of n observations (n, D) from the visits (n, L) of the states, zero beyond K."""
+        visits = visits[:, : n_members(self.parameters)]
+        return self.emission.sufficient_statistics(values, visits, self.parameters)
+
+
 # -------------------------------------------------------------------- helpers for families
+
+
+def n_members(parameters):
+    """Length of the leading axis."""
+    while isinstance(parameters, tuple):
+        parameters = parameters[0]
+    return len(parameters)
 
 
 def raise_abstract(emission, method):

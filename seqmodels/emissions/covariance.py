@@ -1,16 +1,14 @@
 """Shapes of a Gaussian's covariance: what each stores, its density, its M-step."""
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from .base import keep_without_mass
+from .moments import LOG_2PI, IndependentColumns, JointColumns
 
 __all__ = ["COVARIANCES", "VARIANCE_FLOOR"]
 
 VARIANCE_FLOOR = 1e-6
 """Smallest variance that an M-step or a network may give, relative to the variance in the training data."""
-
-LOG_2PI = np.log(2 * np.pi)
 
 
 class Diagonal:
@@ -28,13 +26,9 @@ class Diagonal:
             terms = -0.5 * (deviations**2 / covariances + np.log(covariances) + LOG_2PI)
         return np.where(np.isnan(deviations), 0.0, terms).sum(axis=-1)
 
-    def log_densities(self, deviations, covariance):
-        """Of S deviations (S, D) under one covariance."""
-        return self.log_density(deviations, covariance)
-
-    def second_moments(self, deviations, visits):
-        """Sums (K, D) of squared deviations; `deviations` is a function of the state's number."""
-        return np.array([v @ np.nan_to_num(deviations(k)) ** 2 for k, v in enumerate(visits.T)])
+    def in_tiles(self, means, covariances, width):
+        """The face to an E-step."""
+        return IndependentColumns(means, self.variances(covariances, means.shape[-1]), width)
 
     def maximize(self, mass, sums, seconds, old, floor):
         """From moments about the old mean; `floor` (D,) holds the smallest variances."""
@@ -102,20 +96,9 @@ class Full:
         density = -0.5 * ((whitened**2).sum(axis=-1) + log_determinant + deviations.shape[-1] * LOG_2PI)
         return np.where(missing, 0.0, density)
 
-    def log_densities(self, deviations, covariance):
-        missing = np.isnan(deviations).any(axis=-1)
-        root = np.linalg.cholesky(covariance)
-        whitened = solve_triangular(root, np.nan_to_num(deviations).T, lower=True)  # (D, S)
-        constant = np.log(np.diagonal(root)).sum() + len(root) * LOG_2PI / 2
-        return np.where(missing, 0.0, -0.5 * (whitened**2).sum(axis=0) - constant)
-
-    def second_moments(self, deviations, visits):
-        """Sums (K, D, D) of products of deviations."""
-        moments = []
-        for k, v in enumerate(visits.T):
-            d = np.nan_to_num(deviations(k))
-            moments.append((d * v[:, None]).T @ d)
-        return np.array(moments)
+    def in_tiles(self, means, covariances, width):
+        """The face to an E-step."""
+        return JointColumns(means, covariances)
 
     def maximize(self, mass, sums, seconds, old, floor):
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+from ..arrays import aligned, mean_and_variance, padded, padded_width
 from ..jit import kernel
-from .base import Emission, keep_without_mass, observed_mass, refuse
+from .base import Emission, keep_without_mass, refuse
 from .covariance import COVARIANCES, VARIANCE_FLOOR
 
 __all__ = ["Gaussian", "GaussianParameters"]
@@ -20,14 +21,6 @@ class GaussianParameters(NamedTuple):
 
     means: np.ndarray  # (..., D)
     covariances: np.ndarray  # (..., D), (..., D, D) or (...)
-
-
-class GaussianStatistics(NamedTuple):
-    """Moments about the means that the statistics were gathered under."""
-
-    mass: np.ndarray  # (..., D), expected visits that saw each column
-    sums: np.ndarray  # (..., D), of deviations
-    seconds: np.ndarray  # (..., D) or (..., D, D), of their products
 
 
 class Gaussian(Emission):
@@ -76,27 +69,24 @@ class Gaussian(Emission):
 
     # ---------------------------------------------------------------- hidden Markov models
 
+    def in_tiles(self, parameters, width):
+        return self._shape.in_tiles(*parameters, width)
+
     def log_table(self, values, parameters):
-        columns = [
-            self._shape.log_densities(values - mean, covariance)
-            for mean, covariance in zip(parameters.means, parameters.covariances, strict=True)
-        ]
-        return np.stack(columns, axis=1)
+        width = padded_width(len(parameters.means))
+        table = aligned(len(values), width)
+        self.in_tiles(parameters, width).fill_log_table(values, table)
+        return table[:, : len(parameters.means)]
 
     def rough(self, sequences):
-        values = sequences.values.astype(float)
-        mass = np.maximum((~np.isnan(values)).sum(axis=0), 1)
-        mean = np.nansum(values, axis=0) / mass
-        variances = np.nansum((values - mean) ** 2, axis=0) / mass
+        mean, variances = mean_and_variance(sequences.values.astype(float))
         variances = np.where(variances > 0, variances, _variance_of_a_constant(mean))
         return GaussianParameters(mean[None], self._shape.rough(variances))
 
     def sufficient_statistics(self, values, visits, parameters):
         """Moments about the means in `parameters`, which keeps them exact far from zero."""
-        mass = observed_mass(values, visits)
-        sums = np.array([v @ np.nan_to_num(values - mean) for v, mean in zip(visits.T, parameters.means, strict=True)])
-        seconds = self._shape.second_moments(lambda k: values - parameters.means[k], visits)
-        return GaussianStatistics(mass, sums, seconds)
+        width = padded_width(visits.shape[1])
+        return self.in_tiles(parameters, width).statistics(values, padded(visits, len(visits), width))
 
     def maximize(self, statistics, parameters):
         """Means and (co)variances of the data each state is responsible for, variances floored."""

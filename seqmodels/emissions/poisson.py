@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+from ..arrays import mean_of_columns
 from ..jit import kernel
 from .base import Emission, keep_without_mass, observed_mass, raise_at, refuse
 
@@ -48,7 +49,7 @@ class Poisson(Emission):
     # ---------------------------------------------------------------- hidden Markov models
 
     def rough(self, sequences):
-        mean = _mean(sequences.values)
+        mean = mean_of_columns(sequences.values)
         return PoissonParameters(np.where(mean > 0, mean, 0.5 / max(1, sequences.n_observations))[None])
 
     def sufficient_statistics(self, values, visits, parameters):
@@ -98,11 +99,6 @@ class Poisson(Emission):
 
     def cdf(self, values, parameters):
         return special.pdtr(np.floor(np.maximum(values, 0.0)), parameters.rates) * (values >= 0)
-
-
-def _mean(values):
-    mass = (~np.isnan(values)).sum(axis=0)
-    return np.nansum(values, axis=0) / np.maximum(mass, 1)
 
 
 @kernel

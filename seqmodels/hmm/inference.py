@@ -5,52 +5,21 @@ observation; the row of a missing one is all zeros. Sequences are first tried on
 underflow in a way that matters, a sequence is redone on logarithms.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from . import logarithms, rescaled
+from .decoding import decode as _decode
+from .expectations import Expectations, probabilities_of_states
+from .expectations import expectations as _expectations
+from .tables import FewRows
 
 __all__ = ["Expectations", "decode", "expectations", "filtered", "posterior"]
 
 
-class Expectations(NamedTuple):
-    """What the E-step finds."""
-
-    log_likelihood: np.ndarray  # (N,)
-    starts: np.ndarray  # (K,) expected number of sequences that start in each state
-    pairs: np.ndarray  # (K, K) expected number of transitions
-    visits: np.ndarray  # (S, K) expected visits of each state at each row of the table
-
-
-def expectations(initial, transition, log_table, rows, offsets, weights):
-    """Forward-backward over all sequences, each counted `weights` (N,) times.
-
-    Parameters
-    ----------
-    initial, transition : arrays (K,), (K, K)
-    log_table : array (S, K)
-    rows : array (M,) of int
-    offsets : array (N + 1,) of int
-    weights : array (N,)
-
-    Returns
-    -------
-    Expectations
-        Sequences of probability zero have the log-likelihood -inf and add nothing to the rest.
-    """
-    table, shift = rescaled.likelihoods(log_table)
-    (S, K), N = table.shape, len(offsets) - 1
-    result = Expectations(np.zeros(N), np.zeros(K), np.zeros((K, K)), np.zeros((S, K)))
-    transposed, done = np.ascontiguousarray(transition.T), np.zeros(N, dtype=bool)
-    if rescaled.suits(transition):
-        chain = initial, transition, transposed
-        rescaled.expectations(*chain, table, shift, rows, offsets, weights, result, done)
-        result.pairs[...] *= transition
-    if not done.all():
-        chain = _log(initial), _log(transition), _log(transposed), transition, transposed
-        logarithms.expectations(*chain, log_table, rows, offsets, weights, np.flatnonzero(~done), result)
-    return result
+def expectations(initial, transition, log_table, rows, offsets, weights, n_jobs=None, memory="fast"):
+    """Forward-backward over all sequences, each counted `weights` (N,) times; visits are those of each row (S, K)."""
+    source = FewRows(log_table, rows)
+    return _expectations(initial, transition, source, offsets, weights, n_jobs, memory)
 
 
 def filtered(initial, transition, log_table, rows, offsets):
@@ -75,32 +44,31 @@ def filtered(initial, transition, log_table, rows, offsets):
     return terms, filters
 
 
-def posterior(initial, transition, log_table, rows, offsets):
+def posterior(initial, transition, log_table, rows, offsets, n_jobs=None):
     """State probabilities (M, K) given the whole of each sequence; uniform where that is impossible."""
-    table, _ = rescaled.likelihoods(log_table)
-    gamma = np.empty((len(rows), len(initial)))
+    return posterior_of(initial, transition, FewRows(log_table, rows), offsets, n_jobs)
+
+
+def posterior_of(initial, transition, source, offsets, n_jobs=None):
+    """The same with any source of likelihoods."""
+    gamma, left = probabilities_of_states(initial, transition, source, offsets, n_jobs)
     transposed = np.ascontiguousarray(transition.T)
-    done = np.zeros(len(offsets) - 1, dtype=bool)
-    if rescaled.suits(transition):
-        rescaled.posterior(initial, transition, transposed, table, rows, offsets, gamma, done)
-    if not done.all():
-        chain = _log(initial), _log(transition), _log(transposed), transition, transposed
-        logarithms.posterior(*chain, log_table, rows, offsets, np.flatnonzero(~done), gamma)
+    for n in left:
+        begin, end = offsets[n : n + 2]
+        log_table, rows = source.log_likelihoods(begin, end)
+        table, _ = rescaled.likelihoods(log_table)
+        alone, done = np.array([0, end - begin]), np.zeros(1, dtype=bool)
+        if rescaled.suits(transition):
+            rescaled.posterior(initial, transition, transposed, table, rows, alone, gamma[begin:end], done)
+        if not done[0]:
+            chain = _log(initial), _log(transition), _log(transposed), transition, transposed
+            logarithms.posterior(*chain, log_table, rows, alone, np.zeros(1, dtype=np.int64), gamma[begin:end])
     return gamma
 
 
-def decode(initial, transition, log_table, rows, offsets):
-    """Most probable paths, by the Viterbi algorithm.
-
-    Returns
-    -------
-    states : array (M,) of int
-    log_probability : array (N,)
-        log p(states, observations) of each sequence.
-    """
-    states, log_probability = np.empty(len(rows), dtype=np.int64), np.empty(len(offsets) - 1)
-    logarithms.viterbi(_log(initial), _log(transition), log_table, rows, offsets, states, log_probability)
-    return states, log_probability
+def decode(initial, transition, log_table, rows, offsets, n_jobs=None):
+    """Most probable paths (M,), and log p(states, observations) (N,), by the Viterbi algorithm."""
+    return _decode(initial, transition, FewRows(log_table, rows), offsets, n_jobs)
 
 
 def _log(probabilities):

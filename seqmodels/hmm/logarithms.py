@@ -3,9 +3,9 @@
 import numpy as np
 
 from ..jit import inline, kernel
-from .rescaled import TINY, advance, longest
+from .rescaled import TINY, advance
 
-__all__ = ["expectations", "filtered", "posterior", "viterbi"]
+__all__ = ["expectations", "filtered", "posterior"]
 
 
 @inline
@@ -156,46 +156,3 @@ def expectations(
                 result.visits[own[t], i] += weights[n] * gamma[t, i]
         for i in range(K):
             result.starts[i] += weights[n] * gamma[0, i]
-
-
-@inline
-def _argmax(a):
-    best = 0
-    for i in range(len(a)):
-        if a[i] > a[best]:
-            best = i
-    return best
-
-
-@kernel
-def viterbi(log_initial, log_transition, log_table, rows, offsets, states, log_probability):
-    """Scores forward, the largest of each step brought to 0; the argmax is found again along the path."""
-    K = len(log_initial)
-    T = longest(offsets)
-    scores = np.empty((T, K))
-    for n in range(len(offsets) - 1):
-        start, T = offsets[n], offsets[n + 1] - offsets[n]
-        total = 0.0
-        for t in range(T):
-            for j in range(K):
-                scores[t, j] = log_initial[j] if t == 0 else -np.inf
-            if t > 0:
-                for i in range(K):
-                    for j in range(K):
-                        scores[t, j] = max(scores[t, j], scores[t - 1, i] + log_transition[i, j])
-            best = -np.inf
-            for j in range(K):
-                scores[t, j] += log_table[rows[start + t], j]
-                best = max(best, scores[t, j])
-            if best > -np.inf:
-                for j in range(K):
-                    scores[t, j] -= best
-            total += best
-        log_probability[n] = total
-        state = _argmax(scores[T - 1])
-        states[start + T - 1] = state
-        for t in range(T - 2, -1, -1):
-            for i in range(K):
-                scores[t, i] += log_transition[i, state]
-            state = _argmax(scores[t])
-            states[start + t] = state

@@ -14,6 +14,7 @@ from ..emissions import Emission
 from ..predictive import Predictive
 from ..sequences import Sequences
 from . import inference
+from .decoding import decode
 from .start import (
     check_shapes,
     checked_start,
@@ -21,6 +22,7 @@ from .start import (
     responsibilities_under,
     starting_transition,
 )
+from .tables import source_of
 from .training import Parameters, TrainingData, baum_welch
 from .transitions import Ergodic
 
@@ -47,6 +49,12 @@ class HMM(SequenceModel):
         The largest number of EM iterations.
     tol : float
         EM has converged when an iteration gains less than this, in nats per observation.
+    n_jobs : int, optional
+        Threads; None is one, outside of ``joblib.parallel_config``, and -1 is all processors. The results are the
+        same for any number.
+    memory : {"fast", "low"}
+        With "low", no more than a few tiles of a long sequence are held at a time in training, which takes up to
+        twice as long.
     random_state : int, optional
         Seed.
     verbose : int
@@ -84,6 +92,8 @@ class HMM(SequenceModel):
         n_init=1,
         max_iter=100,
         tol=1e-4,
+        n_jobs=None,
+        memory="fast",
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -95,6 +105,8 @@ class HMM(SequenceModel):
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
+        self.n_jobs = n_jobs
+        self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
@@ -159,7 +171,7 @@ class HMM(SequenceModel):
                 self.history_ = []
                 run = baum_welch(
                     start, self.family_, chain, data, max_iter=self.max_iter, tol=self.tol, validate=validate,
-                    report=self._take_and_report,
+                    report=self._take_and_report, n_jobs=self.n_jobs, memory=self.memory,
                 )  # fmt: skip
                 runs.append((run, self._support))
         best, self._support = max(runs, key=lambda pair: pair[0].value)
@@ -177,6 +189,10 @@ class HMM(SequenceModel):
             raise ValueError(f"tol is {self.tol!r}; numbers from 0 are accepted")
         if not (isinstance(self.init, dict) or self.init in ("kmeans", "random")):
             raise ValueError(f"init is {self.init!r}; 'kmeans', 'random' or a dict is accepted")
+        if not (self.n_jobs is None or (isinstance(self.n_jobs, int | np.integer) and self.n_jobs != 0)):
+            raise ValueError(f"n_jobs is {self.n_jobs!r}; None and integers but 0 are accepted")
+        if self.memory not in ("fast", "low"):
+            raise ValueError(f"memory is {self.memory!r}; 'fast' and 'low' are accepted")
 
     def _start(self, sequences, data, generator):
         K, given = self.n_states, {}
@@ -254,6 +270,13 @@ class HMM(SequenceModel):
 
     # ---------------------------------------------------------------- inference
 
+    def _chain_and_source(self, sequences):
+        check_is_fitted(self, "emission_")
+        values, rows = self.family_.distinct(sequences.values)
+        initial, transition = np.asarray(self.initial_, float), np.asarray(self.transition_, float)
+        source = source_of(self.family_, values, rows, self.emission_, len(initial))
+        return initial, transition, source, sequences.offsets
+
     def _chain_and_table(self, sequences):
         check_is_fitted(self, "emission_")
         values, rows = self.family_.distinct(sequences.values)
@@ -271,7 +294,7 @@ class HMM(SequenceModel):
     def posterior(self, X, lengths=None):
         """State probabilities given the whole sequence, p(z_t given x): a list of arrays (T, K)."""
         sequences = self._known(X, lengths)
-        return sequences.split(inference.posterior(*self._chain_and_table(sequences)))
+        return sequences.split(inference.posterior_of(*self._chain_and_source(sequences), self.n_jobs))
 
     def filter(self, X, lengths=None):
         """State probabilities given past and present only, p(z_t given x_<=t): a list of arrays (T, K)."""
@@ -296,7 +319,7 @@ class HMM(SequenceModel):
         if method == "posterior":
             return [gamma.argmax(axis=1) for gamma in self.posterior(X, lengths)]
         sequences = self._known(X, lengths)
-        return sequences.split(inference.decode(*self._chain_and_table(sequences))[0])
+        return sequences.split(decode(*self._chain_and_source(sequences), self.n_jobs)[0])
 
     # ---------------------------------------------------------------- prediction
 

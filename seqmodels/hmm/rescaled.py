@@ -213,13 +213,14 @@ def _forward_backward(initial, transition, transposed, table, rows, alpha, beta,
 
 
 @kernel
-def expectations(initial, transition, transposed, table, shift, rows, offsets, weights, result, done):
-    """Forward-backward of each sequence, added to `result`, but for the factor `transition` of its pairs."""
-    N, K = len(offsets) - 1, len(initial)
-    T = longest(offsets)
+def expectations(initial, transition, transposed, table, shift, rows, offsets, weights, which, result, done):
+    """Forward-backward of the sequences `which`, added to `result`, but for the factor `transition` of its pairs."""
+    K, T = len(initial), 0
+    for n in which:
+        T = max(T, offsets[n + 1] - offsets[n])
     alpha, beta, ahead = np.empty((T, K)), np.empty((T, K)), np.empty((T, K))
     scale, overlap = np.empty(T), np.empty(T)
-    for n in range(N):
+    for n in which:
         start, T = offsets[n], offsets[n + 1] - offsets[n]
         own = rows[start : start + T]
         if not _forward_backward(

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import inference
+from .expectations import expectations
+from .space import Space
+from .tables import source_of
 
 __all__ = ["Parameters", "Run", "TrainingData", "baum_welch"]
 
@@ -45,7 +47,9 @@ class Run(NamedTuple):
     converged: bool
 
 
-def baum_welch(parameters, family, chain, data, *, max_iter, tol, validate=None, report=None):
+def baum_welch(
+    parameters, family, chain, data, *, max_iter, tol, validate=None, report=None, n_jobs=None, memory="fast"
+):
     """Maximise log-likelihood plus log prior by expectation-maximisation (Baum et al. 1970; Rabiner 1989).
 
     Parameters
@@ -64,16 +68,20 @@ def baum_welch(parameters, family, chain, data, *, max_iter, tol, validate=None,
         Score of parameters on held-out data; the best iterate is then the result.
     report : callable, optional
         Called with (parameters, record) after each E-step; returning True stops.
+    n_jobs : int, optional
+        Threads.
+    memory : {"fast", "low"}
+        What the E-step may take.
 
     Returns
     -------
     Run
     """
-    began = time.perf_counter()
+    began, space = time.perf_counter(), Space()
     records, converged = [], False
     best, best_value, previous = parameters, -np.inf, -np.inf
     for iteration in range(max_iter + 1):
-        found = _expect(parameters, family, data)
+        found = _expect(parameters, family, data, n_jobs, memory, space)
         log_likelihood = float(data.weights @ found.log_likelihood)
         objective = log_likelihood + log_prior(parameters, family, chain)
         held_out = None if validate is None else validate(parameters)
@@ -94,7 +102,7 @@ def baum_welch(parameters, family, chain, data, *, max_iter, tol, validate=None,
         if stop or converged or iteration == max_iter:
             break
         previous = objective
-        parameters = _maximize(found, parameters, family, chain, data)
+        parameters = _maximize(found, parameters, family, chain)
     return Run(best, best_value, records, converged)
 
 
@@ -104,10 +112,10 @@ def log_prior(parameters, family, chain):
     return on_chain + family.log_prior(parameters.emission)
 
 
-def _expect(parameters, family, data):
-    log_table = family.log_table(data.values, parameters.emission)
-    found = inference.expectations(
-        parameters.initial, parameters.transition, log_table, data.rows, data.offsets, data.weights
+def _expect(parameters, family, data, n_jobs, memory, space):
+    source = source_of(family, data.values, data.rows, parameters.emission, len(parameters.initial))
+    found = expectations(
+        parameters.initial, parameters.transition, source, data.offsets, data.weights, n_jobs, memory, space
     )
     impossible = np.isneginf(found.log_likelihood) & (data.weights > 0)
     if impossible.any():
@@ -115,13 +123,14 @@ def _expect(parameters, family, data):
             f"X[{int(np.argmax(impossible))}] has probability zero under the parameters that EM has reached; "
             "give the start of training (init) fewer zeros, or the emission a pseudo-count"
         )
+    if family.discrete:
+        found = found._replace(visits=family.sufficient_statistics(data.values, found.visits, parameters.emission))
     return found._replace(log_likelihood=np.where(data.weights > 0, found.log_likelihood, 0.0))
 
 
-def _maximize(found, parameters, family, chain, data):
-    statistics = family.sufficient_statistics(data.values, found.visits, parameters.emission)
+def _maximize(found, parameters, family, chain):
     return Parameters(
         chain.maximize(found.starts, parameters.initial),
         chain.maximize(found.pairs, parameters.transition),
-        family.maximize(statistics, parameters.emission),
+        family.maximize(found.visits, parameters.emission),
     )

@@ -73,10 +73,19 @@ def test_no_symbol_is_drawn_that_has_no_probability():
     assert not np.isin(codes, [0, 3, len(bias) - 1]).any()
 
 
+@pytest.mark.parametrize("place", [0, 7, 8, 12])
+def test_the_most_probable_symbol_is_found_wherever_it_stands(place):
+    model = network(GRU(3), 12)
+    model._weights = model._weights.copy()
+    bias = model._network.named(model._weights)["output", "bias"]
+    bias[[place, (place + 3) % 13]] = 2000.0, 1000.0  # both odds would overflow
+    assert (drawn(model, 2, 5, 1.0, RNN._draw) == place).all()
+
+
 def test_symbols_come_as_often_as_they_should():
     model = network(GRU(2), 4)
     expected = model.predictive(model.start(1)).probabilities()[0]
-    codes = drawn(model, 20_000, 1, 1.0, RNN._draw)[:, 0, 0]
+    codes = drawn(model, 4000, 1, 1.0, RNN._draw)[:, 0, 0]
     shares = np.bincount(codes, minlength=len(expected)) / len(codes)
     np.testing.assert_allclose(shares, expected, atol=5 * np.sqrt(0.25 / len(codes)))
 

@@ -233,9 +233,9 @@ def test_sequences_may_come_as_one_object():
 
 
 def test_windows_of_any_size_give_the_same_terms_and_states(rng):
-    X = Sequences.wrap([rng.normal(size=(length, 2)) for length in (7, 2, 5, 5, 1)])
-    model = RNN([LSTM(3), GRU(2)], Gaussian(), dtype="float64", max_epochs=1, random_state=0).fit(X)
-    network, ready = model._network, model._ready
+    X = [rng.normal(size=(length, 2)) for length in (7, 2, 5, 5, 1)]
+    model = network_with_random_weights([LSTM(3), GRU(2)], Gaussian(), X)
+    X, network, ready = Sequences.wrap(X), model._network, model._ready
     terms, states = network.terms(ready, X), network.states_after(ready, X)
     for n_rows in (1, 3, 4, 11, 1000):
         np.testing.assert_allclose(network.terms(ready, X, 3, n_rows), terms, rtol=1e-12, atol=1e-12)

@@ -1,0 +1,36 @@
+"""How sequences are shared out among tasks: by the data alone, never by the number of threads."""
+
+import numpy as np
+
+from ..arrays import vector_length
+from .tables import tile_steps
+
+__all__ = ["groups", "long_ones"]
+
+WORTH_TWO_TASKS = 1_000  # steps
+
+
+def long_ones(source, lengths, memory="fast"):
+    """Which sequences (N,) are worked on alone: tile by tile, or because their two passes are worth two tasks."""
+    if source.in_tiles:
+        return lengths > tile_steps(source.width)
+    if memory == "low":
+        return lengths > 4 * tile_steps(source.width)
+    heavy = vector_length(source.width) > 8  # else both passes are in one loop, which is faster than two tasks
+    return heavy & (lengths > WORTH_TWO_TASKS) & (4 * lengths > lengths.sum())
+
+
+def groups(source, offsets, is_long):
+    """The others, neighbours together: pairs of the first sequence of a group and the first one after it."""
+    found, begin, N = [], 0, len(is_long)
+    stops = np.append(np.flatnonzero(is_long), N)
+    while begin < N:
+        stop = int(stops[np.searchsorted(stops, begin)])  # the next one that is long
+        if begin == stop:
+            begin += 1
+            continue
+        end = int(np.searchsorted(offsets, offsets[begin] + source.most_steps, side="right")) - 1
+        end = min(max(end, begin + 1), stop)
+        found.append((begin, end))
+        begin = end
+    return found

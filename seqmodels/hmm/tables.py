@@ -1,0 +1,188 @@
+"""Where the likelihoods of observations come from: one table for all, or one tile of time steps after the other."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..arrays import aligned, map_arrays, padded_width, smallest_integers, vector_length
+from .passes import passes
+
+__all__ = ["EachTime", "FewRows", "RowEach", "Tile", "source_of", "summed", "tile_steps"]
+
+NUMBERS_IN_A_TILE = 32_768
+"""Of likelihoods: 256 KiB, which stay in the cache."""
+
+
+def tile_steps(width):
+    """How many time steps a tile has."""
+    return max(64, NUMBERS_IN_A_TILE // width)
+
+
+def summed(parts):
+    """The sum of what tasks have found, in their order."""
+    total = map_arrays(np.copy, parts[0])
+    for part in parts[1:]:
+        total = map_arrays(np.add, total, part)
+    return total
+
+
+class Tile(NamedTuple):
+    """The likelihoods of some time steps."""
+
+    table: np.ndarray  # (S, L), the largest of each row 1
+    shift: np.ndarray  # (S,), logarithms of what was divided out
+    rows: np.ndarray  # row of the table of each time
+    first: int  # where time 0 stands in `rows`
+
+
+class FewRows:
+    """Observations that are few distinct ones: a table (S, K) of log likelihoods, and the row (M,) of each.
+
+    Results are expected visits (S, K) of each state at each row.
+    """
+
+    in_tiles = False
+
+    def __init__(self, log_table, rows):
+        self.log_table = log_table
+        self.n_rows, self.n_states = log_table.shape
+        self.rows = np.asarray(rows).astype(smallest_integers(self.n_rows), copy=False)
+        self.width = padded_width(self.n_states)
+        table, shift = aligned(self.n_rows, self.width), np.zeros(self.n_rows)
+        table[:, self.n_states :] = -np.inf
+        table[:, : self.n_states] = log_table
+        self._log_tile = Tile(table.copy(), shift, self.rows, 0)
+        passes(vector_length(self.width)).exponentiate(table, self.n_rows, shift)
+        self._tile = Tile(table, shift, self.rows, 0)
+
+    def tile(self, begin, end, space):
+        """Those of the times from `begin` to `end`."""
+        return self._tile
+
+    def log_tile(self, begin, end, space):
+        """The same as logarithms, nothing divided out."""
+        return self._log_tile
+
+    def new_visits(self, space):
+        """Zeros, in which a task counts visits."""
+        return aligned(self.n_rows, self.width)
+
+    def added(self, found, begin, end, visits):
+        """What a task has found, after some times more."""
+        return visits[:, : self.n_states]
+
+    def collected(self, begin, end, visits):
+        """The same of visits (S, K) at the rows of :meth:`log_likelihoods`."""
+        return visits
+
+    def log_likelihoods(self, begin, end):
+        """Logarithms (S, K), and the row of each of some times."""
+        return self.log_table, self.rows[begin:end]
+
+    @property
+    def most_steps(self):
+        """How many steps make a task."""
+        return max(4_096, len(self.rows) // 16, 4 * self.n_rows)
+
+
+class RowEach:
+    """Observations of which each has likelihoods of its own, in tiles of time steps.
+
+    Results are the sufficient statistics of a family.
+
+    Parameters
+    ----------
+    family : Emission
+    values : array (M, D)
+    parameters : NamedTuple
+    n_states : int
+    """
+
+    in_tiles = True
+
+    def __init__(self, family, values, parameters, n_states):
+        self.family, self.values, self.parameters, self.n_states = family, values, parameters, n_states
+        self._emission = family.in_tiles(parameters, padded_width(n_states))
+        self.width = padded_width(n_states)
+        self.most_steps = tile_steps(self.width)
+        self._rows = np.arange(self.most_steps, dtype=np.int32)
+
+    def tile(self, begin, end, space):
+        """Those of the times from `begin` to `end`, until the next call in this thread."""
+        tile = self.log_tile(begin, end, space)
+        passes(vector_length(self.width)).exponentiate(tile.table, end - begin, tile.shift)
+        return tile
+
+    def log_tile(self, begin, end, space):
+        """The same as logarithms, nothing divided out."""
+        table = space.take("table", self.most_steps, self.width)
+        shift = space.take("shift", 1, self.most_steps)[0]
+        self._emission.fill_log_table(self.values[begin:end], table[: end - begin])
+        return Tile(table, shift, self._rows, -begin)
+
+    def new_visits(self, space):
+        """Zeros, in which a task counts visits to one tile."""
+        visits = space.take("visits", self.most_steps, self.width)
+        visits[:] = 0.0
+        return visits
+
+    def added(self, found, begin, end, visits):
+        """What a task has found, after a tile more; the counts begin anew."""
+        statistics = self._emission.statistics(self.values[begin:end], visits[: end - begin])
+        visits[: end - begin] = 0.0
+        return statistics if found is None else map_arrays(np.add, found, statistics)
+
+    def collected(self, begin, end, visits):
+        """Statistics of the values of some times, from the visits to each."""
+        return self.family.sufficient_statistics(self.values[begin:end], visits, self.parameters)
+
+    def log_likelihoods(self, begin, end):
+        """Logarithms (T, K), and the row of each of some times."""
+        return self.family.log_table(self.values[begin:end], self.parameters), np.arange(end - begin)
+
+
+class EachTime:
+    """The likelihoods of another source, with the states' probabilities at each time for result.
+
+    Parameters
+    ----------
+    source : FewRows or RowEach
+    probabilities : array (M, K)
+        Where they are written.
+    """
+
+    in_tiles = True
+
+    def __init__(self, source, probabilities):
+        self.source, self.probabilities = source, probabilities
+        self.width, self.n_states = source.width, source.n_states
+        self.most_steps = tile_steps(self.width)
+        self._rows, self._shift = np.arange(self.most_steps, dtype=np.int32), np.zeros(self.most_steps)
+
+    def tile(self, begin, end, space):
+        """Those of the times from `begin` to `end`, until the next call in this thread."""
+        tile = self.source.tile(begin, end, space)
+        if self.source.in_tiles:
+            return tile
+        table = space.take("table", self.most_steps, self.width)
+        np.take(tile.table, tile.rows[begin:end], axis=0, out=table[: end - begin], mode="clip")
+        return Tile(table, self._shift, self._rows, -begin)
+
+    def new_visits(self, space):
+        """Zeros, for the probabilities in one tile."""
+        visits = space.take("visits", self.most_steps, self.width)
+        visits[:] = 0.0
+        return visits
+
+    def added(self, found, begin, end, visits):
+        """Nothing that adds up."""
+        self.probabilities[begin:end] = visits[: end - begin, : self.n_states]
+        visits[: end - begin] = 0.0
+        return 0.0
+
+
+def source_of(family, values, rows, parameters, n_states):
+    """The likelihoods of distinct observations (S, D) of a family, which stand at the rows (M,)."""
+    if family.discrete:
+        return FewRows(family.log_table(values, parameters), rows)
+    return RowEach(family, values, parameters, n_states)
