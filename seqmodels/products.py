@@ -7,7 +7,9 @@ import numpy as np
 from .jit import inline, kernel
 from .simd import load_panel, panel_width, store
 
-__all__ = ["add_product", "aligned", "pack", "pack_transposed", "padded", "panels_for"]
+__all__ = [
+    "add_panel", "add_product", "aligned", "pack", "pack_transposed", "padded", "panels_for", "panels_shape",
+]  # fmt: skip
 
 
 def padded(n, multiple):
@@ -15,10 +17,15 @@ def padded(n, multiple):
     return -(-n // multiple) * multiple
 
 
-def panels_for(n_rows, n_columns, dtype):
-    """Room for a packed matrix: panel p holds all rows of columns p W to (p + 1) W, one below the other."""
+def panels_shape(n_rows, n_columns, dtype):
+    """Shape of a packed matrix: panel p holds all rows of columns p W to (p + 1) W, one below the other."""
     width = panel_width(dtype)
-    return aligned((padded(n_columns, width) // width * n_rows, width), dtype)
+    return padded(n_columns, width) // width * n_rows, width
+
+
+def panels_for(n_rows, n_columns, dtype):
+    """Room for a packed matrix."""
+    return aligned(panels_shape(n_rows, n_columns, dtype), dtype)
 
 
 def aligned(shape, dtype):
@@ -30,15 +37,19 @@ def aligned(shape, dtype):
 
 
 @kernel
-def pack(matrix, panels):
-    """Pack a matrix (K, J) in panels."""
-    K, J = matrix.shape
-    width = panels.shape[1]
+def pack(matrix, columns, panels):
+    """Pack some columns of a matrix (K, ...) in panels; where a column is -1, there is nothing."""
+    K, width = len(matrix), panels.shape[1]
     for panel in range(len(panels) // K):
-        first, end = panel * width, min(panel * width + width, J)
-        for k in range(K):
-            for j in range(first, end):
-                panels[panel * K + k, j - first] = matrix[k, j]
+        own = columns[panel * width : (panel + 1) * width]
+        if len(own) == width and own[width - 1] == own[0] + width - 1 and own[0] >= 0:
+            for k in range(K):
+                store(panels, panel * K + k, 0, load_panel(matrix, k, own[0]))
+        else:
+            for j in range(len(own)):
+                if own[j] >= 0:
+                    for k in range(K):
+                        panels[panel * K + k, j] = matrix[k, own[j]]
 
 
 @kernel
@@ -58,20 +69,26 @@ def pack_transposed(matrix, panels):
 def add_product(n, K, a, a_row, panels, out, out_row):
     """``out[out_row :][:n] += a[a_row :][:n, :K] @ b`` where b (K, J) is packed in panels.
 
-    Eight rows at a time share each row of a panel; a tile that is not full repeats its last row. `out` has the
-    columns of whole panels, or more.
+    `out` has the columns of whole panels, or more.
     """
-    width = panels.shape[1]
     for panel in range(len(panels) // K):
-        first, j = panel * K, panel * width
-        i = 0
-        while n - i > 4:
-            _add_eight_rows(K, a, a_row + i, panels, first, out, out_row + i, j, n - 1 - i)
-            i += 8
-        if n - i > 1:
-            _add_four_rows(K, a, a_row + i, panels, first, out, out_row + i, j, n - 1 - i)
-        elif n - i == 1:
-            _add_row(K, a, a_row + i, panels, first, out, out_row + i, j)
+        add_panel(n, K, a, a_row, panels, panel * K, out, out_row, panel * panels.shape[1])
+
+
+@inline
+def add_panel(n, K, a, a_row, panels, first, out, out_row, j):
+    """The same for one panel, that of the K rows from `first` on, and the columns of `out` from j on.
+
+    Eight rows at a time share each row of the panel; a tile that is not full repeats its last row.
+    """
+    i = 0
+    while n - i > 4:
+        _add_eight_rows(K, a, a_row + i, panels, first, out, out_row + i, j, n - 1 - i)
+        i += 8
+    if n - i > 1:
+        _add_four_rows(K, a, a_row + i, panels, first, out, out_row + i, j, n - 1 - i)
+    elif n - i == 1:
+        _add_row(K, a, a_row + i, panels, first, out, out_row + i, j)
 
 
 @inline

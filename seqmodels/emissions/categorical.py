@@ -170,13 +170,17 @@ def _softmax(values, raw, offset, out):
     n, R = raw.shape
     width = -(-R // BLOCK) * BLOCK if R > BLOCK else -(-R // LANES) * LANES
     logits = np.full((1, width), -np.inf, dtype=raw.dtype)  # what lies beyond R has no share
+    offsets = offset.reshape(1, R)
+    whole = R - R % LANES  # entries that are written one by one cannot be read at once without a wait
     log_probability = np.zeros(n)
     for i in range(n):
         code = values[i, 0]
         if code < 0:
             out[i] = 0
             continue
-        for r in range(R):
+        for r in range(0, whole, LANES):
+            store(logits, 0, r, load(raw, i, r, LANES) + load(offsets, 0, r, LANES))
+        for r in range(whole, R):
             logits[0, r] = raw[i, r] + offset[r]
         highest = load(logits, 0, 0, LANES)
         for r in range(LANES, width, LANES):
@@ -190,7 +194,9 @@ def _softmax(values, raw, offset, out):
                 odds = odds + own
             sum_of_odds += total(odds)
         share = raw.dtype.type(-1 / sum_of_odds)
-        for r in range(R):
+        for r in range(0, whole, LANES):
+            store(out, i, r, load(logits, 0, r, LANES) * share)
+        for r in range(whole, R):
             out[i, r] = logits[0, r] * share
         for r in range(R, width):
             logits[0, r] = -np.inf

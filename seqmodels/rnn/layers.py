@@ -19,6 +19,7 @@ class Tape(NamedTuple):
     weights: tuple
     hidden: np.ndarray  # (B + M, H)
     memory: np.ndarray  # (B + M, H) or (B + M, 0)
+    gates: np.ndarray  # (M, G H), of which the backward pass makes the gradient of the projected inputs
     saved: np.ndarray  # (M, ...)
 
 
@@ -80,9 +81,9 @@ class Stack:
         for layer, (matrix, bias) in enumerate([*pairs, output]):
             n_inputs, n_columns = matrix.shape
             panels = arena.part(layer).panels("above", n_inputs, n_columns, matrix.dtype)
-            pack(matrix, panels)
-            wide = np.zeros(len(panels) // n_inputs * panels.shape[1], matrix.dtype)
-            wide[:n_columns] = bias
+            pack(matrix, np.arange(n_columns), panels)
+            wide = np.zeros((1, len(panels) // n_inputs * panels.shape[1]), matrix.dtype)
+            wide[0, :n_columns] = bias
             above.append((panels, wide))
         return above
 
@@ -102,12 +103,13 @@ class Stack:
         for layer, cell in enumerate(self.wide):
             hidden, memory = np.empty((2 * B, cell.n_hidden), dtype), np.empty((2 * B, cell.n_memory), dtype)
             hidden[:B], memory[:B] = parts[2 * layer], parts[2 * layer + 1]
+            gates = arena.array((layer, "gates"), (B, cell.n_gates * cell.n_hidden), dtype)
             saved = arena.array((layer, "saved"), (B, cell.n_saved * cell.n_hidden), dtype)
             panels, bias = above[layer]
-            out = arena.array((layer, "out"), (M, len(bias)), dtype)
+            out = arena.array((layer, "out"), (M, bias.shape[1]), dtype)
             scratch = scratch_of(cell, B, arena, dtype)
             follow = cell.kernels().follow
-            follow(sizes, table, rows, packed[layer], hidden, memory, saved, scratch, panels, bias, out)
+            follow(sizes, table, rows, packed[layer], hidden, memory, gates, saved, scratch, panels, bias, out)
             last += [hidden[after : after + B], memory[after : after + B]]
             table, rows = out, np.arange(M)
         return out, np.concatenate(last, axis=1)
@@ -145,6 +147,7 @@ class Stack:
                 packed[layer],
                 arena.array((layer, "hidden"), (B + M, cell.n_hidden), dtype),
                 arena.array((layer, "memory"), (B + M, cell.n_memory), dtype),
+                arena.array((layer, "gates"), (M, cell.n_gates * cell.n_hidden), dtype),
                 arena.array((layer, "saved"), (M, cell.n_saved * cell.n_hidden), dtype),
             )
             tape.hidden[:B], tape.memory[:B] = parts[2 * layer], parts[2 * layer + 1]
@@ -161,16 +164,16 @@ class Stack:
         (M, _), B, dtype = d_hidden.shape, packing.sizes[0], d_hidden.dtype
         for layer in range(len(self.cells) - 1, -1, -1):
             cell, tape = self.wide[layer], tapes[layer]
-            shape = (M, cell.n_gates * cell.n_hidden)
-            d_inputs = arena.array((layer, "d_inputs"), shape, dtype)
-            d_recurrent = d_inputs if cell.additive else arena.array((layer, "d_recurrent"), shape, dtype)
+            d_recurrent = tape.gates if cell.additive else arena.array((layer, "d_recurrent"), tape.gates.shape, dtype)
             d_later = np.zeros((B, padded(cell.n_hidden, panel_width(dtype))), dtype)
             d_memory = np.zeros((B, cell.n_memory), dtype)
             scratch = scratch_of(cell, B, arena, dtype)
             backward = cell.kernels().backward
-            backward(packing.sizes, d_hidden, d_later, d_memory, *tape, d_inputs, d_recurrent, scratch)
-            before = arena.array("before", (M, cell.n_hidden), dtype)
-            _gather(tape.hidden, packing.before, before)
+            backward(packing.sizes, d_hidden, d_later, d_memory, *tape, d_recurrent, scratch)
+            d_inputs, before = tape.gates, tape.hidden[:M]
+            if packing.sizes[-1] < B:  # else the rows one step before stand B rows earlier
+                before = arena.array("before", (M, cell.n_hidden), dtype)
+                _gather(tape.hidden, packing.before, before)
             cell.recurrent_gradient(before, tape.saved, d_recurrent, _of_layer(gradient, layer))
             if cell.bias:
                 np.add.reduce(d_inputs, axis=0, out=gradient[layer, "bias"])
@@ -182,8 +185,7 @@ class Stack:
 
 def scratch_of(cell, n, arena, dtype):
     """Working space of a cell's step with n sequences."""
-    rows, columns = cell.scratch_shape(n)
-    return arena.array("scratch", (rows, padded(columns, panel_width(dtype))), dtype)
+    return arena.array("scratch", cell.scratch_shape(n, panel_width(dtype)), dtype)
 
 
 def _of_layer(arrays, layer):

@@ -18,6 +18,7 @@ EIGHT = 8  # rows that the matrix product works on together
 LARGEST_SHARD = 32  # sequences that one thread trains on together
 LARGEST_BATCH = 64  # sequences that one thread scores together
 WINDOW = 1 << 21  # inputs of gates that are held at once while scoring
+LITTLE_WORK = 6e7  # multiplications and additions, about half a millisecond
 TINY = float(np.finfo(float).tiny)
 N_OUTPUTS = 1 << 17  # raw outputs that are held at once, so that they stay in cache
 
@@ -129,7 +130,7 @@ class Network:
 
     def _narrow(self, wide_gradient):
         if self._wide.size == self.n_weights:
-            return wide_gradient.copy()
+            return wide_gradient
         gradient = np.empty(self.n_weights, self.dtype)
         for array, part in self._pairs(gradient, wide_gradient):
             array[...] = part
@@ -189,12 +190,13 @@ class Network:
     def _batches(self, sequences, batch_size):
         """All sequences in batches of similar length."""
         order = sequences.longest_first()
-        return _shards(order, batch_size or shard_size(len(order), LARGEST_BATCH))
+        work = 2 * self.n_weights * sequences.n_observations
+        return _shards(order, batch_size or shard_size(len(order), LARGEST_BATCH, work))
 
     def terms(self, ready, sequences, batch_size=None, n_rows=None, n_jobs=None):
         """The terms log p(x_t given x_<t), (M,)."""
         reading, terms = self.read(sequences), np.empty(sequences.n_observations)
-        n_rows = n_rows or max(EIGHT, WINDOW // max(len(bias) for _, bias in ready.above))
+        n_rows = n_rows or max(EIGHT, WINDOW // max(bias.shape[1] for _, bias in ready.above))
         n_raw = self.family.n_raw(self.marginal)
 
         def score(which):
@@ -239,12 +241,14 @@ class Network:
         mass : float
             The (weighted) number of observations it is a sum over.
         gradient : array (W,)
-            Of the loss ``-log_likelihood / mass``.
+            Of the loss ``-log_likelihood / mass``; in the memory of the arena.
         """
         arena = Arena() if arena is None else arena
         ready = self.ready(vector, arena, derivative=True)
         mass = max(float(np.add.reduce(reading.masses[which])), TINY)
-        shards = _shards(longest_first(reading.offsets, which), shard_size(len(which), LARGEST_SHARD))
+        work = 6 * self.n_weights * int(np.add.reduce(reading.offsets[which + 1] - reading.offsets[which]))
+        size = shard_size(len(which), LARGEST_SHARD, work)
+        shards = _shards(longest_first(reading.offsets, which), size)
         tasks = [(shard, arena.part(("shard", number))) for number, shard in enumerate(shards)]
         found = in_threads(lambda task: self._shard(ready, reading, *task), tasks, n_jobs)
         log_likelihood, total = found[0]
@@ -309,11 +313,13 @@ class Network:
         offset = ready.weights[OUTPUT, "bias"] + np.log(self.marginal.probabilities)
         odds = np.full((1, padded(len(offset), LANES)), -np.inf)
         raw = arena.array("raw", (n, len(above) // cell.n_hidden * above.shape[1]), dtype)
+        gates = arena.array("gates", (n, cell.n_gates * cell.n_hidden), dtype)
         saved = arena.array("saved", (n, cell.n_saved * cell.n_hidden), dtype)
         codes = np.empty((T, n), dtype=np.int64)
+        scratch = scratch_of(cell, n, arena, dtype)
         cell.kernels().generate(
-            uniforms, 1 / temperature, table, ready.packed[0], hidden, memory, saved, scratch_of(cell, n, arena, dtype),
-            above, raw, offset, odds, codes,
+            uniforms, 1 / temperature, table, ready.packed[0], hidden, memory, gates, saved, scratch, above, raw,
+            offset, odds, codes,
         )  # fmt: skip
         return codes
 
@@ -352,9 +358,12 @@ class Network:
         return self.family.from_raw(self._raw(hidden, ready).astype(float), self.marginal)
 
 
-def shard_size(n, largest):
-    """Sequences that are worked on together, of n: whole tiles of the product, and shards for four threads."""
-    return min(largest, padded(-(-n // 4), EIGHT))
+def shard_size(n, largest, work):
+    """Sequences that are worked on together, of n: whole tiles of the product, and shards for four threads.
+
+    Where there is little `work` (multiplications and additions), a second shard takes longer than it saves.
+    """
+    return min(largest if work < LITTLE_WORK else padded(-(-n // 4), EIGHT), largest)
 
 
 def _shards(order, size):

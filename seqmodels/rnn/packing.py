@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..jit import kernel
-from ..products import aligned, padded
-from ..simd import panel_width
+from ..products import aligned, panels_shape
 
 __all__ = ["Arena", "Packing", "longest_first"]
 
@@ -113,5 +112,10 @@ class Arena:
 
     def panels(self, name, n_rows, n_columns, dtype):
         """Room for a matrix in panels, always of one shape under this name; beyond the matrix it is zero."""
-        width = panel_width(dtype)
-        return self.array(name, (padded(n_columns, width) // width * n_rows, width), dtype)
+        return self.array(name, panels_shape(n_rows, n_columns, dtype), dtype)
+
+    def once(self, name, make):
+        """What `make` gives when it is called for the first time."""
+        if name not in self._given:
+            self._given[name] = make()
+        return self._given[name]

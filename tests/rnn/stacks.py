@@ -82,7 +82,8 @@ class Driven:
         """Gradients (M, G H) of the first layer's inputs, and those of all weights by (layer, name)."""
         wide = {key: np.full_like(array, np.nan) for key, array in self.wide_weights.items()}  # each is written to
         d_top = wider(d_top, *self.widths[-1], self.beyond)
-        d_projected = self.stack.backward(d_top, packing, self.tapes, self.wide_weights, wide, Arena())
+        tapes = [tape._replace(gates=tape.gates.copy()) for tape in self.tapes]  # the way back uses them up
+        d_projected = self.stack.backward(d_top, packing, tapes, self.wide_weights, wide, Arena())
         gradient = {}
         for (layer, name), array in self.weights.items():
             if (layer, name) != (0, "input"):  # which the input layer finds

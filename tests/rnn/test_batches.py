@@ -58,6 +58,14 @@ def alone(request):
     return model, sequences, values, masses, masses[:, None] * gradients, terms, states
 
 
+@pytest.fixture(params=[None, 0], ids=["as it comes", "always shared out"])
+def sharing(request, monkeypatch):
+    """Little work is not shared out unless it has to be."""
+    if request.param is not None:
+        monkeypatch.setattr(module, "LITTLE_WORK", request.param)
+
+
+@pytest.mark.usefixtures("sharing")
 @pytest.mark.parametrize("size", SIZES)
 def test_a_batch_is_the_sum_of_its_sequences(size, alone):
     model, sequences, values, masses, gradients, terms, states = alone
@@ -77,12 +85,25 @@ def test_a_batch_is_the_sum_of_its_sequences(size, alone):
         np.testing.assert_allclose(own, states[which], rtol=1e-12, atol=1e-14)
 
 
-def test_shards_hold_whole_tiles_and_every_sequence_once():
+@pytest.mark.parametrize("length", [1, 2, 4])
+def test_a_batch_of_sequences_of_one_length(length, alone):
+    model, sequences, values, _, gradients, _, _ = alone
+    which = np.flatnonzero(sequences.lengths == length)
+    assert len(which) > 8
+    value, mass, gradient = model._network.loss_and_gradient(model._weights, model._network.read(sequences), which)
+    assert value == pytest.approx(values[which].sum(), rel=1e-12)
+    expected = gradients[which].sum(axis=0)
+    assert np.abs(mass * gradient - expected).max() <= 1e-12 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("work", [0, module.LITTLE_WORK, 1e12])
+def test_shards_hold_whole_tiles_and_every_sequence_once(work):
     order = np.random.default_rng(0).permutation(300)
     for n in range(1, 301):
-        size = module.shard_size(n, 32)
+        size = module.shard_size(n, 32, work)
         assert size % 8 == 0 and size <= 32
         np.testing.assert_array_equal(np.concatenate(module._shards(order[:n], size)), order[:n])
+    assert module.shard_size(32, 32, work) == (8 if work else 32)
 
 
 @invalid_is_allowed
@@ -129,6 +150,7 @@ def assert_same_bits(model, other, X):
     np.testing.assert_array_equal(model._beliefs_after(model._known(X)), other._beliefs_after(other._known(X)))
 
 
+@pytest.mark.usefixtures("sharing")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("X", [ragged_symbols(78), ragged_numbers(78)], ids=["symbols", "numbers"])
 @each_cell
@@ -182,13 +204,15 @@ def updates(request):
     return model, X, [(generator.normal(scale=0.6, size=model.n_parameters_), which) for which in batches]
 
 
+@pytest.mark.usefixtures("sharing")
 def test_an_update_in_memory_used_before_equals_one_in_new_memory(updates):
     model, X, tasks = updates
     network = model._network
     reading, arena, found = network.read(model._known(X)), Arena(), []
     for vector, which in tasks:
-        found.append(network.loss_and_gradient(vector, reading, which, arena))
-    for (vector, which), own in zip(tasks, found, strict=True):  # what was found early is still as it was
+        value, mass, gradient = network.loss_and_gradient(vector, reading, which, arena)
+        found.append((value, mass, gradient.copy()))
+    for (vector, which), own in zip(tasks, found, strict=True):
         value, mass, gradient = network.loss_and_gradient(vector, reading, which)
         assert own[:2] == (value, mass)
         np.testing.assert_array_equal(own[2], gradient)

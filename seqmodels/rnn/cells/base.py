@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ...products import pack, pack_transposed
+from ...products import pack, pack_transposed, padded
+from ...simd import panel_width
+from ..recurrence import in_blocks, units_in_block
 
 __all__ = ["Cell", "RecurrentWeights"]
 
@@ -26,7 +28,7 @@ class Cell(BaseEstimator):
 
     #: G, the number of gates.
     n_gates = 1
-    #: How many numbers a unit saves for the derivative.
+    #: How many numbers a unit saves for the derivative, beside its gates.
     n_saved = 0
     #: Whether there is a memory beside the hidden state.
     has_memory = False
@@ -71,11 +73,13 @@ class Cell(BaseEstimator):
         derivative : bool
             Whether what only the derivative needs is packed too.
         """
-        return RecurrentWeights(*packed_both_ways(weights["recurrent"], arena, derivative, "recurrent"))
+        H, width = self.n_hidden, panel_width(weights["recurrent"].dtype)
+        columns = arena.once("columns", lambda: in_blocks(H, self.n_gates, width))
+        return RecurrentWeights(*packed_both_ways(weights["recurrent"], arena, derivative, "recurrent", columns))
 
-    def scratch_shape(self, n):
-        """Rows and columns (to be filled up to whole panels) of the working space of a step with n sequences."""
-        return n, self.n_gates * self.n_hidden
+    def scratch_shape(self, n, width):
+        """Shape of the working space of a step with n sequences, where a panel has so many columns."""
+        return n, padded(self.n_gates * units_in_block(self.n_hidden, width), width)
 
     def recurrent_gradient(self, before, saved, d_recurrent, out):
         """Gradients of the recurrent weights over all M rows, each one product, written to `out` by name.
@@ -92,12 +96,13 @@ class Cell(BaseEstimator):
         np.dot(before.T, d_recurrent, out=out["recurrent"])
 
 
-def packed_both_ways(matrix, arena, derivative, name):
-    """A matrix (K, J) in panels, and its transpose, which is left empty without `derivative`."""
+def packed_both_ways(matrix, arena, derivative, name, columns=None):
+    """A matrix (K, J) in panels, its columns in any order, and its transpose: left empty without `derivative`."""
     K, J = matrix.shape
-    panels = arena.panels(f"{name}, packed", K, J, matrix.dtype)
-    transposed = arena.panels(f"{name}, transposed", J, K if derivative else 0, matrix.dtype)
-    pack(matrix, panels)
+    columns = np.arange(J) if columns is None else columns
+    panels = arena.panels((name, "packed"), K, len(columns), matrix.dtype)
+    transposed = arena.panels((name, "transposed"), J, K if derivative else 0, matrix.dtype)
+    pack(matrix, columns, panels)
     if derivative:
         pack_transposed(matrix, transposed)
     return panels, transposed

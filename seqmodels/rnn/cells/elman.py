@@ -66,10 +66,11 @@ def _kernels(activation):
     f, slope = ACTIVATIONS[activation]
 
     def equations(inputs, recurrent, before, memory):
-        return f(inputs[0] + recurrent[0]), memory, ()
+        hidden = f(inputs[0] + recurrent[0])
+        return hidden, memory, (hidden,), ()
 
-    def derivative(d_hidden, d_memory, saved, before, memory_before, hidden):
-        d = (slope(hidden, d_hidden),)
+    def derivative(d_hidden, d_memory, gates, saved, before, memory_before):
+        d = (slope(gates[0], d_hidden),)
         return d, d, d_hidden - d_hidden, d_memory
 
-    return unroll(*pointwise(equations, derivative, Elman.n_gates, Elman.n_saved, False), key=f"Elman {activation}")
+    return unroll(*pointwise(equations, derivative, Elman.n_gates), key=f"Elman {activation}")

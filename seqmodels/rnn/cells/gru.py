@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...products import add_product
+from ...products import add_product, padded
 from ...simd import load, sigmoid, store, tanh
 from ..recurrence import UNITS, clear, pointwise, unroll
 from .base import Cell, packed_both_ways
@@ -31,7 +31,7 @@ class GRU(Cell):
     """
 
     n_gates = 3
-    n_saved = 4
+    n_saved = 1
 
     def __init__(self, n_hidden=64, reset="after", bias=True):
         self.n_hidden = n_hidden
@@ -60,8 +60,8 @@ class GRU(Cell):
             *packed_both_ways(np.ascontiguousarray(candidate), arena, derivative, "candidate"),
         )
 
-    def scratch_shape(self, n):
-        return super().scratch_shape(n) if self.reset == "after" else (3 * n, 2 * self.n_hidden)
+    def scratch_shape(self, n, width):
+        return super().scratch_shape(n, width) if self.reset == "after" else (3 * n, padded(2 * self.n_hidden, width))
 
     def recurrent_gradient(self, before, saved, d_recurrent, out):
         if self.reset == "after":
@@ -69,7 +69,7 @@ class GRU(Cell):
             return
         H = self.n_hidden
         out["recurrent"][:, : 2 * H] = before.T @ d_recurrent[:, : 2 * H]
-        out["recurrent"][:, 2 * H :] = saved[:, 3 * H :].T @ d_recurrent[:, 2 * H :]
+        out["recurrent"][:, 2 * H :] = saved.T @ d_recurrent[:, 2 * H :]
 
 
 class SplitWeights(NamedTuple):
@@ -88,11 +88,11 @@ def equations(inputs, recurrent, before, memory):
     r = sigmoid(inputs[0] + recurrent[0])
     z = sigmoid(inputs[1] + recurrent[1])
     n = tanh(inputs[2] + r * recurrent[2])
-    return n + z * (before - n), memory, (r, z, n, recurrent[2])
+    return n + z * (before - n), memory, (r, z, n), (recurrent[2],)
 
 
-def derivative(d_hidden, d_memory, saved, before, memory_before, hidden):
-    r, z, n, product = saved
+def derivative(d_hidden, d_memory, gates, saved, before, memory_before):
+    (r, z, n), (product,) = gates, saved
     d_n = d_hidden - d_hidden * z
     d_n = d_n - d_n * n * n
     d_z = d_hidden * (before - n) * (z - z * z)
@@ -102,7 +102,7 @@ def derivative(d_hidden, d_memory, saved, before, memory_before, hidden):
 
 @functools.cache
 def _reset_after():
-    return unroll(*pointwise(equations, derivative, GRU.n_gates, GRU.n_saved, False), key="GRU after")
+    return unroll(*pointwise(equations, derivative, GRU.n_gates, GRU.n_saved, additive=False), key="GRU after")
 
 
 # -------------------------------------------------------------------- the reset before the product
@@ -111,7 +111,7 @@ def _reset_after():
 # Scratch has three rows a sequence: for both gates, for what the candidate's product is of, and for that product.
 
 
-def step(n, first, record, before, after, table, rows, weights, hidden, memory, saved, scratch):
+def step(n, first, record, before, after, table, rows, weights, hidden, memory, gates, saved, scratch):
     H, reset, product = hidden.shape[1], len(scratch) // 3, len(scratch) // 3 * 2
     clear(0, n, scratch)
     clear(product, product + n, scratch)
@@ -123,42 +123,42 @@ def step(n, first, record, before, after, table, rows, weights, hidden, memory, 
             z = sigmoid(load(table, row, H + h, UNITS) + load(scratch, b, H + h, UNITS))
             kept = r * load(hidden, before + b, h, UNITS)
             store(scratch, reset + b, h, kept)
-            store(saved, record + b, h, r)
-            store(saved, record + b, H + h, z)
-            store(saved, record + b, 3 * H + h, kept)
+            store(saved, record + b, h, kept)
+            store(gates, record + b, h, r)
+            store(gates, record + b, H + h, z)
     add_product(n, H, scratch, reset, weights.candidate, scratch, product)
     for b in range(n):
         row = rows[first + b]
         for h in range(0, H, UNITS):
             candidate = tanh(load(table, row, 2 * H + h, UNITS) + load(scratch, product + b, h, UNITS))
-            old, z = load(hidden, before + b, h, UNITS), load(saved, record + b, H + h, UNITS)
-            store(saved, record + b, 2 * H + h, candidate)
+            old, z = load(hidden, before + b, h, UNITS), load(gates, record + b, H + h, UNITS)
+            store(gates, record + b, 2 * H + h, candidate)
             store(hidden, after + b, h, old + z * (candidate - old))
 
 
 def step_backward(
-    n, first, before, after, d_hidden, d_later, d_memory, weights, hidden, memory, saved, d_inputs, d_recurrent,
+    n, first, before, n_later, later, d_hidden, d_later, d_memory, weights, hidden, memory, gates, saved, d_recurrent,
     scratch,
 ):  # fmt: skip
     H, d_candidate, d_reset = hidden.shape[1], len(scratch) // 3, len(scratch) // 3 * 2
     clear(d_reset, d_reset + n, scratch)
     for b in range(n):
         for h in range(0, H, UNITS):
-            z, candidate = load(saved, first + b, H + h, UNITS), load(saved, first + b, 2 * H + h, UNITS)
+            z, candidate = load(gates, first + b, H + h, UNITS), load(gates, first + b, 2 * H + h, UNITS)
             d = load(d_hidden, first + b, h, UNITS) + load(d_later, b, h, UNITS)
             store(scratch, d_candidate + b, h, d * (z - z * candidate * candidate))
-            store(d_inputs, first + b, H + h, d * (candidate - load(hidden, before + b, h, UNITS)) * (z - z * z))
+            store(gates, first + b, H + h, d * (candidate - load(hidden, before + b, h, UNITS)) * (z - z * z))
             store(d_later, b, h, d - d * z)
     add_product(n, H, scratch, d_candidate, weights.candidate_transposed, scratch, d_reset)
     for b in range(n):
         for h in range(0, H, UNITS):
-            r, d = load(saved, first + b, h, UNITS), load(scratch, d_reset + b, h, UNITS)
+            r, d = load(gates, first + b, h, UNITS), load(scratch, d_reset + b, h, UNITS)
             d_r = d * load(hidden, before + b, h, UNITS) * (r - r * r)
-            store(d_inputs, first + b, h, d_r)
-            store(d_inputs, first + b, 2 * H + h, load(scratch, d_candidate + b, h, UNITS))
+            store(gates, first + b, h, d_r)
+            store(gates, first + b, 2 * H + h, load(scratch, d_candidate + b, h, UNITS))
             store(d_later, b, h, load(d_later, b, h, UNITS) + d * r)
             store(scratch, b, h, d_r)
-            store(scratch, b, H + h, load(d_inputs, first + b, H + h, UNITS))
+            store(scratch, b, H + h, load(gates, first + b, H + h, UNITS))
     add_product(n, 2 * H, scratch, 0, weights.gates_transposed, d_later, 0)
 
 

@@ -25,7 +25,7 @@ class LSTM(Cell):
     """
 
     n_gates = 4
-    n_saved = 5
+    n_saved = 1
     has_memory = True
 
     def __init__(self, n_hidden=64, bias=True, forget_bias=1.0):
@@ -50,11 +50,11 @@ def equations(inputs, recurrent, before, memory):
     o = sigmoid(inputs[3] + recurrent[3])
     memory = f * memory + i * g
     squashed = tanh(memory)
-    return o * squashed, memory, (i, f, g, o, squashed)
+    return o * squashed, memory, (i, f, g, o), (squashed,)
 
 
-def derivative(d_hidden, d_memory, saved, before, memory_before, hidden):
-    i, f, g, o, squashed = saved
+def derivative(d_hidden, d_memory, gates, saved, before, memory_before):
+    (i, f, g, o), (squashed,) = gates, saved
     d_squashed = d_hidden * o
     d_memory = d_memory + d_squashed - d_squashed * squashed * squashed
     d = (
