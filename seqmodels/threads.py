@@ -2,7 +2,8 @@
 
 import functools
 import os
-from concurrent.futures import ThreadPoolExecutor, wait
+import threading
+from queue import SimpleQueue
 
 from joblib import effective_n_jobs
 from threadpoolctl import ThreadpoolController
@@ -24,13 +25,36 @@ def one_blas_thread():
     return _controller().limit(limits=1, user_api="blas")
 
 
+class _Helpers:
+    """Threads that wait for work; a queue costs a tenth of what an executor does for each call."""
+
+    def __init__(self, n_threads):
+        self._calls = SimpleQueue()
+        for _ in range(n_threads):
+            threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            function, answers = self._calls.get()
+            try:
+                function()
+                answers.put(None)
+            except BaseException as error:
+                answers.put(error)
+            del function, answers  # what they hold is not kept until the next call
+
+    def call(self, function, answers):
+        """Let one of the threads call a function, and put None or what it raised among the answers."""
+        self._calls.put((function, answers))
+
+
 @functools.cache
-def _pool(n_threads):
-    return ThreadPoolExecutor(n_threads, thread_name_prefix="seqmodels")
+def _helpers(n_threads):
+    return _Helpers(n_threads)
 
 
 if hasattr(os, "register_at_fork"):  # a child process has none of its parent's threads
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+    os.register_at_fork(after_in_child=_helpers.cache_clear)
 
 
 def in_threads(function, tasks, n_jobs=None):
@@ -47,10 +71,10 @@ def in_threads(function, tasks, n_jobs=None):
     n_jobs : int, optional
         As in joblib: None is 1 outside of ``joblib.parallel_config``, -1 is all processors.
     """
-    n_threads = min(effective_n_jobs(n_jobs), len(tasks)) if len(tasks) > 1 else 1
-    if n_threads == 1:
+    n_others = min(effective_n_jobs(n_jobs), len(tasks)) - 1 if len(tasks) > 1 else 0
+    if n_others == 0:
         return [function(task) for task in tasks]
-    results, waiting = [None] * len(tasks), iter(range(len(tasks)))
+    results, waiting, answers = [None] * len(tasks), iter(range(len(tasks))), SimpleQueue()
 
     def work():
         try:
@@ -60,11 +84,13 @@ def in_threads(function, tasks, n_jobs=None):
             list(waiting)  # the others begin no other task
             raise
 
-    others = [_pool(n_threads - 1).submit(work) for _ in range(n_threads - 1)]
+    for _ in range(n_others):
+        _helpers(n_others).call(work, answers)
     try:
         work()
     finally:
-        wait(others)
-    for other in others:
-        other.result()
+        errors = [answers.get() for _ in range(n_others)]
+    for error in errors:
+        if error is not None:
+            raise error
     return results

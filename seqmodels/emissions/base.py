@@ -73,6 +73,21 @@ class Emission(BaseEstimator):
         """The same family with enough of a prior that no value seen elsewhere becomes impossible."""
         return self
 
+    # ---------------------------------------------------------------- for networks
+
+    def compiled_gradient(self, marginal, dtype):
+        """The same as ``value_and_gradient`` for use within kernels; None where there is no such thing.
+
+        Returns
+        -------
+        gradient : function, or None
+            ``gradient(values, rows, raw, constants, out) -> terms``: log densities (n,) of ``values[rows]`` under
+            raw outputs (n, R), and their gradient written to `out`; to be compiled into a kernel.
+        constants : array or NamedTuple of arrays
+            What the function wants to know of the marginal.
+        """
+        return None, None
+
     # ---------------------------------------------------------------- for hidden Markov models
 
     def distinct(self, values):

@@ -132,7 +132,11 @@ class Categorical(Emission):
 
     def value_and_gradient(self, values, raw, marginal, out):
         """Log probabilities (n,), and their gradient in `raw` (n, R) written to `out`: y - softmax."""
-        return _softmax(values, raw, np.log(marginal.probabilities).astype(raw.dtype), out)
+        offset = np.log(marginal.probabilities).astype(raw.dtype)
+        return _softmax_kernel(values, np.arange(len(values)), raw, offset, out)
+
+    def compiled_gradient(self, marginal, dtype):
+        return softmax, np.log(marginal.probabilities).astype(dtype)
 
     # ---------------------------------------------------------------- both
 
@@ -164,8 +168,7 @@ LANES = 16  # logits in a vector
 BLOCK = 1024  # logits that are added in single precision before the sum goes on in double
 
 
-@kernel
-def _softmax(values, raw, offset, out):
+def softmax(values, rows, raw, offset, out):
     """Log probability of each row's code under ``softmax(raw + offset)``, and its gradient."""
     n, R = raw.shape
     width = -(-R // BLOCK) * BLOCK if R > BLOCK else -(-R // LANES) * LANES
@@ -174,7 +177,7 @@ def _softmax(values, raw, offset, out):
     whole = R - R % LANES  # entries that are written one by one cannot be read at once without a wait
     log_probability = np.zeros(n)
     for i in range(n):
-        code = values[i, 0]
+        code = values[rows[i], 0]
         if code < 0:
             out[i] = 0
             continue
@@ -207,3 +210,6 @@ def _softmax(values, raw, offset, out):
             log_probability[i] = -np.inf
             out[i] = 0
     return log_probability
+
+
+_softmax_kernel = kernel(softmax)

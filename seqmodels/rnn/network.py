@@ -9,6 +9,7 @@ from ..products import padded
 from ..threads import in_threads
 from .generation import LANES
 from .layers import Stack, scratch_of
+from .output import output_kernel
 from .packing import Arena, Packing, longest_first
 
 __all__ = ["Network", "Reading", "Ready"]
@@ -87,6 +88,8 @@ class Network:
             )
             for wide, layers in ((False, cells), (True, self.stack.wide))
         )
+        self._rows_of_outputs = max(EIGHT, N_OUTPUTS // R)
+        self._compiled_gradient, self._constants = family.compiled_gradient(marginal, self.dtype)
         self._columns = {OUTPUT: (R, R)}
         for layer, (cell, wide) in enumerate(zip(cells, self.stack.wide, strict=True)):
             self._columns[layer] = cell.n_hidden, wide.n_hidden
@@ -215,7 +218,7 @@ class Network:
 
     def _parts_of(self, n_rows):
         """Cut rows such that the raw outputs of each part stay in cache."""
-        step = max(EIGHT, N_OUTPUTS // max(self.family.n_raw(self.marginal), 1))
+        step = self._rows_of_outputs
         return [slice(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
 
     # ---------------------------------------------------------------- loss and gradient
@@ -277,6 +280,16 @@ class Network:
         weight = ready.weights[OUTPUT, "weight"]
         d_weight, d_bias = gradient[OUTPUT, "weight"], gradient[OUTPUT, "bias"]
         d_hidden = arena.array("d_hidden", hidden.shape, self.dtype)
+        if self._compiled_gradient is not None:
+            n = min(len(hidden), self._rows_of_outputs)
+            raw, d_raw = (arena.array(name, (n, len(d_bias)), self.dtype) for name in ("raw", "d_raw"))
+            d_weight_part = arena.array("d_weight", weight.shape, self.dtype)
+            output = output_kernel(self._compiled_gradient, type(self.family).__name__)
+            log_likelihood = output(
+                hidden, weight, ready.weights[OUTPUT, "bias"], reading.values, rows, reading.counted, reading.plain,
+                self._constants, raw, d_raw, d_hidden, d_weight, d_weight_part, d_bias,
+            )  # fmt: skip
+            return log_likelihood, d_hidden
         log_likelihood = 0.0
         for part in self._parts_of(len(hidden)):
             here = rows[part]

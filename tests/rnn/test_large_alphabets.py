@@ -9,7 +9,7 @@ from seqmodels.forms import MISSING
 from seqmodels.rnn import GRU, LSTM, RNN, Elman
 from seqmodels.rnn import network as module
 
-from .cases import network_with_random_weights
+from .cases import EMISSIONS, network_with_random_weights, sequences_for
 from .test_gradients import STEP
 
 SIZES = [1, 2, LANES - 1, LANES, LANES + 1, 33, BLOCK - 1, BLOCK, BLOCK + 1, BLOCK + LANES + 6, 2 * BLOCK + 1]
@@ -124,20 +124,22 @@ def test_gradients_of_an_alphabet_larger_than_the_batch(cell, rng):
         assert abs(gradient @ direction - expected) <= 1e-7 * size, key
 
 
-def test_the_output_layer_in_parts_equals_the_whole(monkeypatch, rng):
-    X = [rng.integers(20, size=length).tolist() for length in (9, 7, 12, 1, 1, 3)]
-    X[0][3] = None
-    model = network_with_random_weights(GRU(3), Categorical(), X)
-    network, sequences = model._network, model._known(X)
-    reading = network.read(sequences)
-    value, _, gradient = network.loss_and_gradient(model._weights, reading, np.arange(6))
-    terms = network.terms(model._ready, sequences)
-    monkeypatch.setattr(module, "N_OUTPUTS", 1)
-    assert len(network._parts_of(33)) == 5
-    again = network.loss_and_gradient(model._weights, reading, np.arange(6))
-    assert again[0] == pytest.approx(value, rel=1e-13)
-    np.testing.assert_allclose(again[2], gradient, rtol=1e-10, atol=1e-14)
-    np.testing.assert_allclose(network.terms(model._ready, sequences), terms, rtol=1e-13)
+@pytest.mark.parametrize("emission", EMISSIONS.values(), ids=EMISSIONS.keys())
+def test_the_output_layer_in_parts_equals_the_whole(emission, monkeypatch):
+    """Parts of eight rows, and a remainder; with gaps, and where observations count differently."""
+    X = sequences_for(emission) * 3
+    found = []
+    for n_outputs in (module.N_OUTPUTS, 1):
+        monkeypatch.setattr(module, "N_OUTPUTS", n_outputs)
+        model = network_with_random_weights(GRU(3), emission, X)
+        network, sequences = model._network, model._known(X)
+        row_weights = np.random.default_rng(4).uniform(0, 2, sequences.n_observations)
+        found.append([network.terms(model._ready, sequences)])
+        for reading in (network.read(sequences), network.read(sequences, row_weights)):
+            value, mass, gradient = network.loss_and_gradient(model._weights, reading, np.arange(len(X)))
+            found[-1] += [value, mass, gradient]
+    for whole, in_parts in zip(*found, strict=True):
+        np.testing.assert_allclose(in_parts, whole, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.compiled
