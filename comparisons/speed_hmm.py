@@ -215,7 +215,8 @@ def race(name, sides, differences, repeats, floor, target):
         print(f"; {peer} {1000 * medians[peer]:.3g} ms (difference {difference:.0e} of tolerance{once})", end="")
     print(flush=True)
     best = min(close, key=medians.get, default="")
-    agrees = len(equal) == len(differences)
+    # hmmlearn's logarithms are less exact than its probabilities; what is slower as well decides nothing
+    agrees = bool(equal) and all(trials[peer] > fastest for peer in differences if peer not in equal)
     return Row(name, timings["ours"], timings.get(best, []), best, floor, target, agrees=agrees, others=others)
 
 

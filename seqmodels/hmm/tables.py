@@ -9,8 +9,8 @@ from .passes import passes
 
 __all__ = ["EachTime", "FewRows", "RowEach", "Tile", "source_of", "summed", "tile_steps"]
 
-NUMBERS_IN_A_TILE = 32_768
-"""Of likelihoods: 256 KiB, which stay in the cache."""
+NUMBERS_IN_A_TILE = 131_072
+"""Of likelihoods: a mebibyte, which stays in the cache; smaller ones have threads wait for each other more often."""
 
 
 def tile_steps(width):
