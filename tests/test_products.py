@@ -27,7 +27,7 @@ def of_small_numbers(rng, shape, dtype):
 
 def packed(matrix):
     panels = panels_for(*matrix.shape, matrix.dtype)
-    pack(matrix, panels)
+    pack(matrix, np.arange(matrix.shape[1]), panels)
     return panels
 
 
@@ -90,3 +90,22 @@ def test_aligned_arrays_are_zeros_that_begin_with_a_cache_line(dtype):
             assert not array.any()
             array[:] = np.nan  # whoever shares memory is found
     assert [padded(n, 8) for n in (0, 1, 7, 8, 9)] == [0, 8, 8, 8, 16]
+
+
+@each_dtype
+def test_columns_are_packed_in_any_order_and_left_out(rng, dtype):
+    width = simd.panel_width(dtype)
+    matrix = rng.normal(size=(3, 4 * width)).astype(dtype)
+    orders = {
+        "one after the other": np.arange(width, 3 * width),
+        "shuffled": rng.permutation(4 * width),
+        "with gaps": np.where(rng.random(2 * width) < 0.3, -1, rng.integers(0, 4 * width, 2 * width)),
+        "beginning with a gap": np.arange(-1, width - 1),
+        "a panel that is not full": np.arange(width + 1),
+    }
+    for columns in orders.values():
+        panels = panels_for(3, len(columns), dtype)
+        pack(matrix, columns, panels)
+        expected = np.zeros((3, padded(len(columns), width)), dtype)
+        expected[:, : len(columns)] = np.where(columns >= 0, matrix[:, columns], 0)
+        np.testing.assert_array_equal(panels, np.concatenate(np.split(expected, len(panels) // 3, axis=1)))

@@ -166,6 +166,8 @@ class RNN(SequenceModel):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value!r}; positive numbers and None are accepted")
+        if not (self.n_jobs is None or (isinstance(self.n_jobs, int | np.integer) and self.n_jobs != 0)):
+            raise ValueError(f"n_jobs is {self.n_jobs!r}; None and integers but 0 are accepted")
         if not 0 <= self.validation_fraction < 1:
             raise ValueError(f"validation_fraction is {self.validation_fraction!r}; numbers in [0, 1) are accepted")
         if self.dtype not in ("float32", "float64"):

@@ -19,7 +19,7 @@ EIGHT = 8  # rows that the matrix product works on together
 LARGEST_SHARD = 32  # sequences that one thread trains on together
 LARGEST_BATCH = 64  # sequences that one thread scores together
 WINDOW = 1 << 21  # inputs of gates that are held at once while scoring
-LITTLE_WORK = 6e7  # multiplications and additions, about half a millisecond
+LITTLE_WORK, MUCH_WORK = 3.5e7, 3e8  # multiplications and additions
 TINY = float(np.finfo(float).tiny)
 N_OUTPUTS = 1 << 17  # raw outputs that are held at once, so that they stay in cache
 
@@ -372,11 +372,12 @@ class Network:
 
 
 def shard_size(n, largest, work):
-    """Sequences that are worked on together, of n: whole tiles of the product, and shards for four threads.
+    """Sequences that are worked on together, of n: whole tiles of the product, and shards for two or four threads.
 
-    Where there is little `work` (multiplications and additions), a second shard takes longer than it saves.
+    Each shard has a cost of its own, so that there are the fewer, the less `work` there is.
     """
-    return min(largest if work < LITTLE_WORK else padded(-(-n // 4), EIGHT), largest)
+    n_shards = 1 if work < LITTLE_WORK else 2 if work < MUCH_WORK else 4
+    return min(largest, padded(-(-n // n_shards), EIGHT))
 
 
 def _shards(order, size):

@@ -63,6 +63,7 @@ def sharing(request, monkeypatch):
     """Little work is not shared out unless it has to be."""
     if request.param is not None:
         monkeypatch.setattr(module, "LITTLE_WORK", request.param)
+        monkeypatch.setattr(module, "MUCH_WORK", request.param)
 
 
 @pytest.mark.usefixtures("sharing")
@@ -96,14 +97,14 @@ def test_a_batch_of_sequences_of_one_length(length, alone):
     assert np.abs(mass * gradient - expected).max() <= 1e-12 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("work", [0, module.LITTLE_WORK, 1e12])
-def test_shards_hold_whole_tiles_and_every_sequence_once(work):
+@pytest.mark.parametrize(("work", "n_shards"), [(0, 1), (module.LITTLE_WORK, 2), (module.MUCH_WORK, 4)])
+def test_shards_hold_whole_tiles_and_every_sequence_once(work, n_shards):
     order = np.random.default_rng(0).permutation(300)
     for n in range(1, 301):
         size = module.shard_size(n, 32, work)
         assert size % 8 == 0 and size <= 32
         np.testing.assert_array_equal(np.concatenate(module._shards(order[:n], size)), order[:n])
-    assert module.shard_size(32, 32, work) == (8 if work else 32)
+    assert module.shard_size(32, 32, work) == 32 // n_shards
 
 
 @invalid_is_allowed

@@ -267,6 +267,7 @@ def test_clipping_saves_that_run(rng):
         ({"max_epochs": 1.5}, ValueError, "max_epochs is 1.5; integers from 0"),
         ({"batch_size": 0}, ValueError, "batch_size is 0; integers from 1"),
         ({"patience": 0}, ValueError, "patience is 0; integers from 1"),
+        ({"n_jobs": 0}, ValueError, "n_jobs is 0; None and integers but 0"),
         ({"clip_norm": 0}, ValueError, "clip_norm is 0; positive numbers and None"),
         ({"clip_value": -1}, ValueError, "clip_value is -1; positive numbers and None"),
         ({"validation_fraction": 1}, ValueError, r"validation_fraction is 1; numbers in \[0, 1\)"),
