@@ -156,12 +156,13 @@ def training_row(name, kind, units, batch, length, limits, repeats, package):
 
 
 def long_enough(make, at_most=500):
-    """A side that repeats its work so often that one timing takes `TIMING` seconds."""
-    n = 2
-    trial = make(n)
-    seconds = min(trial(), trial())
-    needed = min(at_most, math.ceil(TIMING / seconds))
-    return trial if needed <= n else make(needed)
+    """A side that repeats its work so often that one timing takes `TIMING` seconds, whatever a call costs besides."""
+    n, side = 2, make(2)
+    side()
+    while (seconds := n * side()) < TIMING and n < at_most:
+        n = min(at_most, 10 * n, math.ceil(1.2 * n * TIMING / seconds))
+        side = make(n)
+    return side
 
 
 def row(name, sides, difference, limits, repeats, peer_name):

@@ -1,5 +1,7 @@
 """Helpers for arrays: NamedTuples of them, nested or not; draws from tables; padding for kernels; gaps."""
 
+import math
+
 import numpy as np
 
 __all__ = [
@@ -48,7 +50,7 @@ def vector_length(width):
 
 def aligned(*shape):
     """An array of zeros that begins with a line of the cache."""
-    size = int(np.prod(shape)) * 8
+    size = math.prod(shape) * 8
     memory = np.zeros(size + LINE, dtype=np.uint8)
     start = -memory.ctypes.data % LINE
     return memory[start : start + size].view(float).reshape(shape)

@@ -234,7 +234,7 @@ class Sequences:
                 f"{self.where(m, name)} is the symbol {symbol}, which is not among the "
                 f"{len(target)} symbols seen in fit"
             )
-        return replace(self, values=translated.astype(np.int64)[:, None], alphabet=target)
+        return replace(self, values=translated.astype(np.int64, copy=False)[:, None], alphabet=target)
 
     def numeric(self, name="X"):
         """The same sequences as numbers, where the symbols are numbers."""
@@ -267,4 +267,4 @@ class Sequences:
 
     def per_sequence(self, terms):
         """Sums (N,) of `terms` (M,) over each sequence."""
-        return np.add.reduceat(terms, self.offsets[:-1])
+        return np.add.reduceat(terms, self.offsets[:-1], dtype=float)

@@ -18,8 +18,8 @@ from numba.extending import lower_builtin, models, overload, register_model
 from .jit import inline
 
 __all__ = [
-    "PANEL_BYTES", "exp", "largest", "load", "load_panel", "maximum", "minimum", "panel_width", "sigmoid", "splat",
-    "store", "tanh", "total", "where_positive",
+    "PANEL_BYTES", "entry", "exp", "largest", "load", "load_panel", "maximum", "minimum", "number", "panel_width",
+    "sigmoid", "splat", "store", "tanh", "total", "where_positive",
 ]  # fmt: skip
 
 
@@ -43,8 +43,11 @@ def panel_width(dtype):
 # -------------------------------------------------------------------- what kernels call, in plain Python
 
 
-def load(array, i, j, length):
-    """``array[i, j : j + length]`` as a vector; `length` is a constant, and rows are contiguous."""
+def load(array, i, j, length, width=None):
+    """``array[i, j : j + length]`` as a vector; `length` is a constant, and rows are contiguous.
+
+    The number of columns may be said: where `width` is a constant too, addresses are simpler, and faster found.
+    """
     return array[i, j : j + length].copy()
 
 
@@ -53,8 +56,18 @@ def load_panel(array, i, j):
     return load(array, i, j, panel_width(array.dtype))
 
 
-def store(array, i, j, vector):
-    """``array[i, j : j + length] = vector``."""
+def number(array, i, j, width):
+    """``array[i, j]``, an array of `width` columns; as all here, without a look at whether it is negative."""
+    return array[i, j]
+
+
+def entry(vector, i):
+    """The entry at i."""
+    return vector[i]
+
+
+def store(array, i, j, vector, width=None):
+    """``array[i, j : j + length] = vector``; `width` as in :func:`load`."""
     array[i, j : j + len(vector)] = vector
 
 
@@ -215,41 +228,59 @@ def _vector(number, length):
     return VectorType(number, length.literal_value) if constant and number in (types.float32, types.float64) else None
 
 
-def _vector_in(array, i, j, length=None):
+def _vector_in(array, i, j, length=None, width=None):
     """What stands at ``[i, j]`` of arrays of this type; nothing, unless these are rows of numbers that vectors hold."""
-    if array.ndim != 2 or array.layout == "F" or not (isinstance(i, types.Integer) and isinstance(j, types.Integer)):
+    layouts, indices = "AC" if width is None else "C", (i, j)
+    if array.ndim != 2 or array.layout not in layouts or not all(isinstance(n, types.Integer) for n in indices):
         return None
     return _vector(array.dtype, types.literal(PANEL_BYTES * 8 // array.dtype.bitwidth) if length is None else length)
 
 
-def _nothing_if_stored(array, i, j, vector):
+def _nothing_if_stored(array, i, j, vector, width=None):
     fits = isinstance(vector, VectorType) and array.mutable
-    return types.none if fits and _vector_in(array, i, j, types.literal(vector.length)) == vector else None
+    return types.none if fits and _vector_in(array, i, j, types.literal(vector.length), width) == vector else None
 
 
-def _place(context, builder, sig, args, vector):
-    """Where the vector at ``array[i, j]`` stands in memory."""
+def _place(context, builder, sig, args, kind, width=None):
+    """Where ``array[i, j]`` stands in memory; `width` is the number of the argument that tells the columns."""
     array = context.make_array(sig.args[0])(context, builder, args[0])
-    indices = [context.cast(builder, args[n], sig.args[n], types.intp) for n in (1, 2)]
-    place = cgutils.get_item_pointer(context, builder, sig.args[0], array, indices, wraparound=False)
-    return builder.bitcast(place, vector.as_pointer())
+    i, j, *columns = [context.cast(builder, args[n], sig.args[n], types.intp) for n in (1, 2, width) if n is not None]
+    if columns:
+        place = builder.gep(array.data, [builder.add(builder.mul(i, columns[0]), j)])
+    else:
+        place = cgutils.get_item_pointer(context, builder, sig.args[0], array, [i, j], wraparound=False)
+    return builder.bitcast(place, kind.as_pointer())
 
 
 def _load(context, builder, sig, args):
     vector = context.get_value_type(sig.return_type)
-    place = _place(context, builder, sig, args, vector)
+    place = _place(context, builder, sig, args, vector, 4 if len(args) == 5 else None)
     return builder.load(place, align=sig.return_type.dtype.bitwidth // 8, typ=vector)
 
 
 def _store(context, builder, sig, args):
-    place = _place(context, builder, sig, args, args[3].type)
+    place = _place(context, builder, sig, args, args[3].type, 4 if len(args) == 5 else None)
     builder.store(args[3], place, align=sig.args[3].dtype.bitwidth // 8)
     return context.get_dummy_value()
 
 
+def _number(context, builder, sig, args):
+    kind = context.get_value_type(sig.return_type)
+    return builder.load(_place(context, builder, sig, args, kind, 3), typ=kind)
+
+
 _define(load, _vector_in, _load, (types.Array, types.Any, types.Any, types.Any))
+_define(load, _vector_in, _load, (types.Array, types.Any, types.Any, types.Any, types.Any))
+_define(number, lambda array, i, j, width: array.dtype, _number, (types.Array, types.Any, types.Any, types.Any))
+_define(store, _nothing_if_stored, _store, (types.Array, types.Any, types.Any, VectorType, types.Any))
 _define(load_panel, _vector_in, _load, (types.Array, types.Any, types.Any))
 _define(store, _nothing_if_stored, _store, (types.Array, types.Any, types.Any, VectorType))
+_define(
+    entry,
+    lambda vector, i: vector.dtype if isinstance(vector, VectorType) else None,
+    lambda context, builder, sig, args: builder.extract_element(args[0], args[1]),
+    (VectorType, types.Integer),
+)
 _define(
     splat,
     _vector,

@@ -10,12 +10,14 @@ from llvmlite.binding import get_host_cpu_features
 from seqmodels import simd
 from seqmodels.jit import inline, kernel
 from seqmodels.simd import (
+    entry,
     exp,
     largest,
     load,
     load_panel,
     maximum,
     minimum,
+    number,
     power_of_two,
     sigmoid,
     splat,
@@ -476,3 +478,32 @@ def test_wrong_uses_do_not_compile(function):
     a = np.zeros((64, 64), np.float32)
     with pytest.raises(numba.TypingError, match="No implementation"):
         kernel(function)(a, a.astype(float), 8)
+
+
+# -------------------------------------------------------------------- addresses in arrays of a known width
+
+
+@kernel
+def by_width(array, out):
+    """The second row, read and written by pieces and by numbers, each in the way that knows the width."""
+    for j in range(0, 8, 4):
+        store(out, 0, j, load(array, 1, j, 4, 8) + 0.0, 8)
+    v = load(array, 1, 4, 4, 8)
+    for i in range(4):
+        out[1, i] = entry(v, i)
+        out[1, 4 + i] = number(array, 1, i, 8)
+
+
+@each_dtype
+def test_pieces_and_numbers_of_arrays_whose_width_is_known(dtype):
+    array = np.arange(24, dtype=dtype).reshape(3, 8)
+    for function in (by_width, plain(by_width)):
+        out = np.zeros((2, 8), dtype=dtype)
+        function(array, out)
+        np.testing.assert_array_equal(out, [array[1], [*array[1, 4:], *array[1, :4]]])
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="numpy reads any array")
+def test_only_arrays_that_are_contiguous_are_read_by_their_width():
+    with pytest.raises(numba.core.errors.TypingError):
+        by_width(np.zeros((3, 16))[:, ::2], np.zeros((2, 8)))

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import aligned, padded, padded_width, vector_length
+from ..arrays import LONGEST_VECTOR, aligned, padded, padded_width, vector_length
 from ..jit import inline, kernel
-from ..simd import load, splat, store, total
+from ..simd import load, number, splat, store, total
 
 __all__ = ["GaussianStatistics", "IndependentColumns", "JointColumns", "sums_of_products"]
 
@@ -70,23 +70,28 @@ class JointColumns:
         self.K, self.D = means.shape
         self.width = padded_width(self.D)
         self.kernels = joint_columns(vector_length(self.width))
-        self.means = np.ascontiguousarray(means, dtype=float)
+        self.means = padded(means, self.K, self.width)
         roots = np.linalg.cholesky(matrices)
         self.constants = -np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1) - self.D * LOG_2PI / 2
         whitening = np.linalg.inv(roots).swapaxes(1, 2).reshape(-1, self.D)  # (K D, D), R transposed
         self.whitening = padded(whitening, self.K * self.D, self.width)
 
+    def _rows(self, values):
+        if self.D == self.width:
+            return np.ascontiguousarray(values, dtype=float)
+        return padded(values, len(values), self.width)
+
     def fill_log_table(self, values, out):
         """Write log densities to `out` (n, L)."""
         out[:, self.K :] = -np.inf
-        self.kernels[0](np.ascontiguousarray(values, dtype=float), self.means, self.whitening, self.constants, out)
+        arrays = self.means, self.whitening, self.constants, aligned(1, self.width)
+        self.kernels[0](self._rows(values), self.D, *arrays, out)
 
     def statistics(self, values, visits):
         """Moments about the means."""
         width, mass, sums = self.width, np.zeros(self.K), aligned(self.K, self.width)
         deviations, weighted, seconds = (aligned(n, width) for n in (BLOCK, BLOCK, self.K * width))
-        values = np.ascontiguousarray(values, dtype=float)
-        self.kernels[1](values, visits, self.means, deviations, weighted, mass, sums, seconds)
+        self.kernels[1](self._rows(values), visits, self.means, deviations, weighted, mass, sums, seconds)
         seconds = seconds.reshape(self.K, width, width)[:, : self.D, : self.D]
         return GaussianStatistics(np.repeat(mass[:, None], self.D, axis=1), sums[:, : self.D].copy(), seconds.copy())
 
@@ -95,21 +100,21 @@ class JointColumns:
 def sums_of_products(length):
     """The function that adds the products of the rows of two arrays; for rows of this length, or of several of 32."""
 
-    @inline(_nrt=False)
+    @inline(_nrt=False, forceinline=True)
     def add_products(left, right, sums, n, width):
         """``sums[i, j] += sum_r left[r, i] right[r, j]`` over the first n rows, four rows of the sums at a time."""
         for j in range(0, width, length):
             for i in range(0, width, 4):
-                a, b = load(sums, i, j, length), load(sums, i + 1, j, length)
-                c, d = load(sums, i + 2, j, length), load(sums, i + 3, j, length)
+                a, b = load(sums, i, j, length, width), load(sums, i + 1, j, length, width)
+                c, d = load(sums, i + 2, j, length, width), load(sums, i + 3, j, length, width)
                 for r in range(n):
-                    row = load(right, r, j, length)
-                    a, b = a + left[r, i] * row, b + left[r, i + 1] * row
-                    c, d = c + left[r, i + 2] * row, d + left[r, i + 3] * row
-                store(sums, i, j, a)
-                store(sums, i + 1, j, b)
-                store(sums, i + 2, j, c)
-                store(sums, i + 3, j, d)
+                    row = load(right, r, j, length, width)
+                    a, b = a + number(left, r, i, width) * row, b + number(left, r, i + 1, width) * row
+                    c, d = c + number(left, r, i + 2, width) * row, d + number(left, r, i + 3, width) * row
+                store(sums, i, j, a, width)
+                store(sums, i + 1, j, b, width)
+                store(sums, i + 2, j, c, width)
+                store(sums, i + 3, j, d, width)
 
     return add_products
 
@@ -117,39 +122,42 @@ def sums_of_products(length):
 @functools.cache
 def independent_columns(length):
     """Kernels for variances by state and column; arrays (..., L) of states in vectors of this length."""
+    SEVERAL = length == LONGEST_VECTOR
 
     @kernel(key=f"vectors of {length}", _nrt=False)
     def log_densities(values, means, precisions, constants, start, out):
         """``out[n, k] = start[k] + sum_d constants[d, k] - precisions[d, k] (x[n, d] - means[d, k])^2``."""
         n, D = values.shape
+        width = start.shape[1] if SEVERAL else length
         for i in range(n):
-            for j in range(0, start.shape[1], length):
-                density = load(start, 0, j, length)
+            for j in range(0, width, length):
+                density = load(start, 0, j, length, width)
                 for d in range(D):
-                    x = values[i, d]
+                    x = number(values, i, d, D)
                     if not np.isnan(x):
-                        deviation = x - load(means, d, j, length)
-                        density = density + load(constants, d, j, length)
-                        density = density - deviation * deviation * load(precisions, d, j, length)
-                store(out, i, j, density)
+                        deviation = x - load(means, d, j, length, width)
+                        density = density + load(constants, d, j, length, width)
+                        density = density - deviation * deviation * load(precisions, d, j, length, width)
+                store(out, i, j, density, width)
 
     @kernel(key=f"vectors of {length}", _nrt=False)
     def moments(values, visits, means, mass, sums, seconds):
         """Visits (D, L) that saw each column, and the sums of deviations from the means and of their squares."""
         n, D = values.shape
+        width = means.shape[1] if SEVERAL else length
         for d in range(D):
-            for j in range(0, means.shape[1], length):
-                mean, zeroth = load(means, d, j, length), splat(0.0, length)
+            for j in range(0, width, length):
+                mean, zeroth = load(means, d, j, length, width), splat(0.0, length)
                 first, second = splat(0.0, length), splat(0.0, length)
                 for i in range(n):
-                    x = values[i, d]
+                    x = number(values, i, d, D)
                     if not np.isnan(x):
-                        visit, deviation = load(visits, i, j, length), x - mean
+                        visit, deviation = load(visits, i, j, length, width), x - mean
                         weighted = visit * deviation
                         zeroth, first, second = zeroth + visit, first + weighted, second + weighted * deviation
-                store(mass, d, j, zeroth)
-                store(sums, d, j, first)
-                store(seconds, d, j, second)
+                store(mass, d, j, zeroth, width)
+                store(sums, d, j, first, width)
+                store(seconds, d, j, second, width)
 
     return log_densities, moments
 
@@ -157,44 +165,53 @@ def independent_columns(length):
 @functools.cache
 def joint_columns(length):
     """Kernels for covariance matrices; arrays (..., L) of columns in vectors of this length."""
+    SEVERAL = length == LONGEST_VECTOR
     add_products = sums_of_products(length)
 
     @kernel(key=f"vectors of {length}", _nrt=False)
-    def log_densities(values, means, roots, constants, out):
-        """``out[n, k] = constants[k] - |R_k (x_n - mean_k)|^2 / 2``; `roots` (K D, L) holds the transposes of all R."""
-        n, D = values.shape
-        for i in range(n):
+    def log_densities(values, D, means, roots, constants, deviation, out):
+        """``out[n, k] = constants[k] - |R_k (x_n - mean_k)|^2 / 2``; `roots` (K D, L) holds the R, transposed."""
+        width = means.shape[1] if SEVERAL else length
+        for i in range(len(values)):
             for k in range(len(constants)):
+                for j in range(0, width, length):
+                    x = load(values, i, j, length, width)
+                    store(deviation, 0, j, x - load(means, k, j, length, width), width)
                 squares = splat(0.0, length)
-                for j in range(0, roots.shape[1], length):
-                    a, b = splat(0.0, length), splat(0.0, length)
-                    for d in range(0, D - 1, 2):
-                        a = a + (values[i, d] - means[k, d]) * load(roots, k * D + d, j, length)
-                        b = b + (values[i, d + 1] - means[k, d + 1]) * load(roots, k * D + d + 1, j, length)
-                    if D % 2 == 1:
-                        a = a + (values[i, D - 1] - means[k, D - 1]) * load(roots, k * D + D - 1, j, length)
+                for j in range(0, width, length):
+                    a = number(deviation, 0, 0, width) * load(roots, k * D, j, length, width)
+                    b = splat(0.0, length)
+                    for d in range(1, D - 1, 2):
+                        a = a + number(deviation, 0, d, width) * load(roots, k * D + d, j, length, width)
+                        b = b + number(deviation, 0, d + 1, width) * load(roots, k * D + d + 1, j, length, width)
+                    if D % 2 == 0:
+                        a = a + number(deviation, 0, D - 1, width) * load(roots, k * D + D - 1, j, length, width)
                     squares = squares + (a + b) * (a + b)
                 out[i, k] = 0.0 if np.isnan(values[i, 0]) else constants[k] - 0.5 * total(squares)
 
     @kernel(key=f"vectors of {length}", _nrt=False)
     def moments(values, visits, means, deviations, weighted, mass, sums, seconds):
         """Visits (K,) of each state, and sums of deviations (K, L) and of their products (K L, L)."""
-        n, D = values.shape
-        K, width = sums.shape
-        for k in range(K):
+        n, width = len(values), means.shape[1] if SEVERAL else length
+        for k in range(len(mass)):
             products = seconds[k * width : (k + 1) * width]
             for first in range(0, n, BLOCK):
                 size = 0
                 for i in range(first, min(first + BLOCK, n)):
-                    visit = visits[i, k]
                     if np.isnan(values[i, 0]):
                         continue
+                    visit = visits[i, k]
                     mass[k] += visit
-                    for d in range(D):
-                        deviation = values[i, d] - means[k, d]
-                        deviations[size, d], weighted[size, d] = deviation, visit * deviation
-                        sums[k, d] += visit * deviation
+                    for j in range(0, width, length):
+                        deviation = load(values, i, j, length, width) - load(means, k, j, length, width)
+                        store(deviations, size, j, deviation, width)
+                        store(weighted, size, j, visit * deviation, width)
                     size += 1
+                for j in range(0, width, length):
+                    row = load(sums, k, j, length, width)
+                    for r in range(size):
+                        row = row + load(weighted, r, j, length, width)
+                    store(sums, k, j, row, width)
                 add_products(weighted, deviations, products, size, width)
 
     return log_densities, moments

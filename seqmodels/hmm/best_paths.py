@@ -11,13 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import inline as _inline
+from ..arrays import LONGEST_VECTOR
 from ..jit import kernel
-from ..simd import largest, load, maximum, splat, store, where_positive
+from ..simd import largest, load, maximum, number, splat, store, where_positive
+from .steps import LONGEST_SIDE_BY_SIDE, inline
 
 __all__ = ["Paths", "Scores", "best_paths"]
-
-inline = functools.partial(_inline, _nrt=False)  # as in the passes
 
 STEPS_BETWEEN_SCALES = 8  # a power of two
 
@@ -55,8 +54,8 @@ def at(chain, time):
 @functools.cache
 def best_paths(length):
     """The kernels for states in vectors of this length, or, where it is 32, of a multiple of it."""
-    SEVERAL = length == 32
-    TOGETHER = length <= 8  # both chains in one loop
+    SEVERAL = length == LONGEST_VECTOR
+    TOGETHER = length <= LONGEST_SIDE_BY_SIDE  # both chains in one loop
 
     @inline()
     def width_of(matrix):
@@ -65,23 +64,23 @@ def best_paths(length):
     @inline()
     def advance(scores, n, matrix, width, j):
         """The part from j of ``max_i (scores[n, i] + matrix[i, :])``."""
-        a = scores[n, 0] + load(matrix, 0, j, length)
-        b = scores[n, 1] + load(matrix, 1, j, length)
-        c = scores[n, 2] + load(matrix, 2, j, length)
-        d = scores[n, 3] + load(matrix, 3, j, length)
+        a = number(scores, n, 0, width) + load(matrix, 0, j, length, width)
+        b = number(scores, n, 1, width) + load(matrix, 1, j, length, width)
+        c = number(scores, n, 2, width) + load(matrix, 2, j, length, width)
+        d = number(scores, n, 3, width) + load(matrix, 3, j, length, width)
         for i in range(4, width, 4):
-            a = maximum(a, scores[n, i] + load(matrix, i, j, length))
-            b = maximum(b, scores[n, i + 1] + load(matrix, i + 1, j, length))
-            c = maximum(c, scores[n, i + 2] + load(matrix, i + 2, j, length))
-            d = maximum(d, scores[n, i + 3] + load(matrix, i + 3, j, length))
+            a = maximum(a, number(scores, n, i, width) + load(matrix, i, j, length, width))
+            b = maximum(b, number(scores, n, i + 1, width) + load(matrix, i + 1, j, length, width))
+            c = maximum(c, number(scores, n, i + 2, width) + load(matrix, i + 2, j, length, width))
+            d = maximum(d, number(scores, n, i + 3, width) + load(matrix, i + 3, j, length, width))
         return maximum(maximum(a, b), maximum(c, d))
 
     @inline()
     def best_of(scores, n, width):
         """The largest score of a step, or 0 if all are -inf."""
-        best = load(scores, n, 0, length)
+        best = load(scores, n, 0, length, width)
         for j in range(length, width, length):
-            best = maximum(best, load(scores, n, j, length))
+            best = maximum(best, load(scores, n, j, length, width))
         top = largest(best)
         return top if top > -np.inf else 0.0
 
@@ -89,14 +88,15 @@ def best_paths(length):
     def step(matrix, table, row, scores, n, pending, width):
         """Store the scores that follow those of step n - 1; returns what is to be taken from the next ones."""
         for j in range(0, width, length):
-            store(scores, n, j, advance(scores, n - 1, matrix, width, j) + (load(table, row, j, length) - pending))
+            likelihood = load(table, row, j, length, width) - pending
+            store(scores, n, j, advance(scores, n - 1, matrix, width, j) + likelihood, width)
         return best_of(scores, n, width) if n & (STEPS_BETWEEN_SCALES - 1) == 0 else 0.0
 
     @inline()
     def begin(chain, width):
         for j in range(0, width, length):
-            likelihood = load(chain.table, chain.rows[chain.first], j, length)
-            store(chain.scores, 0, j, load(chain.start, 0, j, length) + likelihood)
+            likelihood = load(chain.table, chain.rows[chain.first], j, length, width)
+            store(chain.scores, 0, j, load(chain.start, 0, j, length, width) + likelihood, width)
         chain.scale[0], chain.scale[1] = 0.0, 0.0
 
     @inline()
@@ -127,19 +127,20 @@ def best_paths(length):
     def best_state(scores, n, matrix, state, numbers, width):
         """The first of the best i of ``scores[n, i] + matrix[state, i]``."""
         if TOGETHER:
-            best, highest = 0, scores[n, 0] + matrix[state, 0]
+            best, highest = 0, number(scores, n, 0, width) + number(matrix, state, 0, width)
             for i in range(1, length):
-                score = scores[n, i] + matrix[state, i]
+                score = number(scores, n, i, width) + number(matrix, state, i, width)
                 best, highest = (i, score) if score > highest else (best, highest)
             return best
-        tops = load(scores, n, 0, length) + load(matrix, state, 0, length)
+        tops = load(scores, n, 0, length, width) + load(matrix, state, 0, length, width)
         for j in range(length, width, length):
-            tops = maximum(tops, load(scores, n, j, length) + load(matrix, state, j, length))
+            tops = maximum(tops, load(scores, n, j, length, width) + load(matrix, state, j, length, width))
         highest = largest(tops)
         found = splat(-FAR, length)  # `numbers` holds 0, -1, -2, ...
         for j in range(0, width, length):
-            score = load(scores, n, j, length) + load(matrix, state, j, length)
-            found = maximum(found, load(numbers, 0, j, length) - where_positive(highest - score, splat(FAR, length)))
+            score = load(scores, n, j, length, width) + load(matrix, state, j, length, width)
+            worse = where_positive(highest - score, splat(FAR, length))
+            found = maximum(found, load(numbers, 0, j, length, width) - worse)
         return int(-largest(found))
 
     @inline()

@@ -48,7 +48,7 @@ class _Decoder:
         self.numbers = padded(-np.arange(width, dtype=float)[None], 1, width)
         self.states = np.empty(offsets[-1], dtype=np.int64)
         self.log_probability = np.empty(len(self.lengths))
-        self.is_long = long_ones(source, self.lengths)
+        self.is_long = long_ones(source, self.lengths, side_by_side=False)
 
     def chain(self, which, tile, n_steps):
         """The forward or the backward chain over a tile."""

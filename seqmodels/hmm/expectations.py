@@ -9,8 +9,9 @@ from ..threads import in_threads
 from . import logarithms, rescaled
 from .groups import groups, long_ones
 from .long_sequence import LongSequence
-from .passes import BLOCK, LEAST_EVIDENCE, STEPS_BETWEEN_SCALES, Chain, passes
+from .passes import BLOCK, STEPS_BETWEEN_SCALES, Chain, passes
 from .space import Space
+from .steps import LEAST_EVIDENCE
 from .tables import EachTime, summed
 
 __all__ = ["Expectations", "expectations", "probabilities_of_states"]

@@ -3,21 +3,32 @@
 import numpy as np
 
 from ..arrays import vector_length
+from .steps import LONGEST_SIDE_BY_SIDE
 from .tables import tile_steps
 
 __all__ = ["groups", "long_ones"]
 
-WORTH_TWO_TASKS = 1_000  # steps
+WORTH_TWO_TASKS = 1_000
+"""Steps of a sequence whose two passes go faster in two tasks."""
+
+WORTH_TWO_TASKS_IF_SHORT = 1_000_000
+"""The same where vectors are short: two passes side by side in one task are nearly as fast as in two."""
 
 
-def long_ones(source, lengths, memory="fast"):
-    """Which sequences (N,) are worked on alone: tile by tile, or because their two passes are worth two tasks."""
+def long_ones(source, lengths, memory="fast", side_by_side=True):
+    """Which sequences (N,) are worked on alone: tile by tile, or because their two passes are worth two tasks.
+
+    `side_by_side` says that the passes over one that is alone go side by side where there is but one thread.
+    """
     if source.in_tiles:
         return lengths > tile_steps(source.width)
     if memory == "low":
         return lengths > 4 * tile_steps(source.width)
-    heavy = vector_length(source.width) > 8  # else both passes are in one loop, which is faster than two tasks
-    return heavy & (lengths > WORTH_TWO_TASKS) & (4 * lengths > lengths.sum())
+    if vector_length(source.width) > LONGEST_SIDE_BY_SIDE:
+        worth = WORTH_TWO_TASKS
+    else:
+        worth = WORTH_TWO_TASKS_IF_SHORT if side_by_side else np.inf
+    return (lengths > worth) & (4 * lengths > lengths.sum())
 
 
 def groups(source, offsets, is_long):

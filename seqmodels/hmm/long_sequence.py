@@ -1,15 +1,23 @@
-"""Forward-backward over one long sequence: each pass is a task, and goes tile by tile."""
+"""Forward-backward over one long sequence, tile by tile; the two passes are two tasks, or go side by side in one."""
+
+import itertools
 
 import numpy as np
+from joblib import effective_n_jobs
 
-from ..arrays import aligned
+from ..arrays import aligned, vector_length
 from ..threads import in_threads
-from .passes import LEAST_EVIDENCE, LOG_2, STEPS_BETWEEN_SCALES, sum_of_shifts
+from .passes import LOG_2, STEPS_BETWEEN_SCALES, sum_of_shifts
+from .steps import LEAST_EVIDENCE, LONGEST_SIDE_BY_SIDE
 from .tables import summed, tile_steps
 
 __all__ = ["LongSequence"]
 
 FORWARD, BACKWARD = 0, 1
+BOTH = FORWARD, BACKWARD
+
+LIKELIHOODS_TO_KEEP = 2**22
+"""32 MiB: so many that are found while the passes follow their chains are kept until they gather."""
 
 
 class LongSequence:
@@ -30,13 +38,19 @@ class LongSequence:
         self.begin, self.T = int(step.offsets[n]), int(step.lengths[n])
         self.halves = self.T // 2, self.T - self.T // 2
         self.every = STEPS_BETWEEN_SCALES[step.tries[n]]
-        self.size, width = tile_steps(self.source.width), self.source.width
+        width = self.source.width
         self.keeps = step.memory == "fast"
-        n_tiles = -(-self.halves[BACKWARD] // self.size)
+        self.size = tile_steps(width) if self.source.in_tiles or not self.keeps else self.T
+        self.tables = None
+        if self.keeps and self.source.costly and self.T * width <= LIKELIHOODS_TO_KEEP:
+            self.tables = step.space.take("tables", self.T, width)
+        self.tiles = [  # first and last step of each tile of a pass over its own half
+            [(first, min(first + self.size, half)) for first in range(0, half, self.size)] for half in self.halves
+        ]
+        n_tiles = len(self.tiles[BACKWARD])
         self.before = aligned(2 * n_tiles, width).reshape(2, n_tiles, width)
         self.pending = np.zeros((2, n_tiles), dtype=np.int64)
-        nothing = aligned(1, width)
-        tile = self.source.tile(self.begin, self.begin + 1, step.space)
+        tile, nothing = self.source.tile(self.begin, self.begin + 1, step.space), aligned(1, width)
         self.chains = []
         for which, name in enumerate(("forward", "backward")):
             stored = step.space.take(name, self.halves[which] if self.keeps else self.size + 1, width)
@@ -44,78 +58,109 @@ class LongSequence:
 
     def expectations(self, n_jobs):
         """What is added to the results, or None if a pass fails."""
-        shifts = in_threads(self.follow, [FORWARD, BACKWARD], n_jobs)
+        side_by_side = effective_n_jobs(n_jobs) == 1 and vector_length(self.source.width) <= LONGEST_SIDE_BY_SIDE
+        tasks = [BOTH] if side_by_side else [(FORWARD,), (BACKWARD,)]
+        shifts = in_threads(self.follow, tasks, n_jobs)
         if None in shifts:
             return None
         forward, backward = self.chains
         evidence = self.step.passes.meet(forward, backward, self.halves[FORWARD], self.T)
         if not evidence > LEAST_EVIDENCE:
             return None
-        visits = in_threads(self.gather, [FORWARD, BACKWARD], n_jobs)
-        if any(part is None for part in visits):
+        visits = in_threads(self.gather, tasks, n_jobs)
+        if None in visits:
             return None
         exponents = forward.exponents[0] + backward.exponents[0]
-        self.step.log_likelihood[self.n] = np.log(evidence) + exponents * LOG_2 + sum(shifts)
+        self.step.log_likelihood[self.n] = np.log(evidence) + exponents * LOG_2 + sum(itertools.chain(*shifts))
         starts = forward.start * backward.own[:1]
         starts *= self.step.weights[self.n] / starts.sum()
-        return self.step.result(starts, forward.pairs, backward.pairs, summed(visits))
+        return self.step.result(starts, forward.pairs, backward.pairs, summed(list(itertools.chain(*visits))))
 
-    def follow(self, which):
-        """A pass over its own half; returns the sum of its shifts, or None if it fails."""
-        shifts, chain = 0.0, self.chains[which]
-        for number, (first, end) in enumerate(self.tiles(which)):
-            chain, tile, begin, stop = self.over(chain, which, first, end)
-            shifts += sum_of_shifts(tile.shift, tile.rows, tile.first + begin, tile.first + stop)
-            if not self.keeps:
-                chain.stored[0] = chain.stored[self.size]
-                self.before[which, number], self.pending[which, number] = chain.stored[0], chain.exponents[1]
-                chain = chain._replace(base=first - 1)
-            if not self.advance(chain, first, end):
+    def follow(self, sides):
+        """Passes over their own halves; returns the sum of the shifts of each, or None if one fails."""
+        shifts = [0.0 for _ in sides]
+        for number in range(max(len(self.tiles[which]) for which in sides)):
+            active = [which for which in sides if number < len(self.tiles[which])]
+            for which in active:
+                tile, begin, stop = self.likelihoods(which, number)
+                shift = sum_of_shifts(tile.shift, tile.rows, tile.first + begin, tile.first + stop)
+                shifts[sides.index(which)] += shift
+                chain = self.over(which, tile)
+                if not self.keeps:
+                    chain.stored[0] = chain.stored[self.size]
+                    self.before[which, number], self.pending[which, number] = chain.stored[0], chain.exponents[1]
+                    chain = chain._replace(base=number * self.size - 1)
+                self.chains[which] = chain
+            if not self.advance(self.chains, active, number):
                 return None
-        self.chains[which] = chain
         return shifts
 
-    def gather(self, which):
-        """A pass over the half of the other; returns the visits, or None if it fails."""
-        found, chain, other = None, self.chains[which], 1 - which
-        visits = self.source.new_visits(self.step.space)
-        weight = self.step.weights[self.n]
-        for number, (first, end) in reversed(list(enumerate(self.tiles(other)))):
-            opposite, _, begin, stop = self.over(self.chains[other], other, first, end)
-            opposite = opposite._replace(exponents=np.array([0, self.pending[other, number]]))
-            if not self.keeps:
-                stored = self.step.space.take("again", self.size + 1, self.source.width)
-                stored[0] = self.before[other, number]
-                opposite = opposite._replace(stored=stored, base=first - 1)
-                self.advance(opposite, first, end)
-            first_row = opposite.first + (1 - self.T if other == BACKWARD else self.T - 1)
-            chain = chain._replace(table=opposite.table, rows=opposite.rows, first=first_row, visits=visits)
-            meeting = end == self.halves[other]
-            if not self.step.passes.gather(
-                chain, opposite, self.T - end, self.T - first, 0, 0, meeting, self.T, weight, self.every
-            ):
+    def gather(self, sides):
+        """Passes over each other's halves; returns the visits of each, or None if one fails."""
+        step, found = self.step, [None, None]
+        visits = [self.source.new_visits(step.space, which) for which in BOTH]
+        for back in range(len(self.tiles[BACKWARD])):
+            chains, ranges, times = list(self.chains), [(0, 0), (0, 0)], {}
+            for which in sides:
+                other = 1 - which
+                number = len(self.tiles[other]) - 1 - back
+                if number < 0:
+                    continue
+                tile, *times[which] = self.likelihoods(other, number, again=True)
+                if not self.keeps:
+                    chains[other] = self.followed_again(other, number, tile, chains[other])
+                first, end = self.tiles[other][number]
+                ranges[which] = self.T - end, self.T - first
+                chains[which] = self.over(which, tile, chains[which])._replace(visits=visits[which])
+            chains = idle_but(sides, chains)
+            weight = step.weights[self.n]
+            if not step.passes.gather(*chains, *ranges[0], *ranges[1], back == 0, self.T, weight, self.every):
                 return None
-            found = self.source.added(found, begin, stop, visits)
-        return found
+            for which, (begin, stop) in times.items():
+                found[which] = self.source.added(found[which], begin, stop, visits[which])
+        return [found[which] for which in sides]
 
-    def tiles(self, which):
-        """First and last step of each tile of a pass over its own half."""
-        half = self.halves[which]
-        return [(first, min(first + self.size, half)) for first in range(0, half, self.size)]
-
-    def over(self, chain, which, first, end):
-        """A chain with the likelihoods of its steps from `first` to `end`, their tile and their times."""
+    def likelihoods(self, which, number, again=False):
+        """A tile of a pass over its own half, and its times."""
+        first, end = self.tiles[which][number]
         last = self.begin + self.T
         begin, stop = (self.begin + first, self.begin + end) if which == FORWARD else (last - end, last - first)
-        tile = self.source.tile(begin, stop, self.step.space)
-        start = tile.first + (self.begin if which == FORWARD else last - 1)
-        return chain._replace(table=tile.table, rows=tile.rows, first=start), tile, begin, stop
+        if self.tables is None:
+            space = self.step.space
+            table = None
+            if self.source.in_tiles:
+                table = space.take(f"table {which}", self.size, self.source.width)[: stop - begin]
+            return self.source.tile(begin, stop, space, table), begin, stop
+        table = self.tables[begin - self.begin : stop - self.begin]
+        tile = self.source.tile_of(table, begin) if again else self.source.tile(begin, stop, self.step.space, table)
+        return tile, begin, stop
 
-    def advance(self, chain, first, end):
-        """Follow a chain alone; False if it fails."""
-        if first == 0:
-            if not self.step.passes.begin(chain):
+    def over(self, which, tile, chain=None):
+        """A pass with the likelihoods of a tile."""
+        start = tile.first + self.begin + (0 if which == FORWARD else self.T - 1)
+        chain = self.chains[which] if chain is None else chain
+        return chain._replace(table=tile.table, rows=tile.rows, first=start)
+
+    def followed_again(self, which, number, tile, chain):
+        """A pass with the vectors of a tile of its own half, found anew from the vector before it."""
+        stored = self.step.space.take(f"again {which}", self.size + 1, self.source.width)
+        stored[0] = self.before[which, number]
+        chain = chain._replace(stored=stored, base=number * self.size - 1)
+        again = self.over(which, tile, chain)._replace(exponents=np.array([0, self.pending[which, number]]))
+        self.advance([again, again], [which], number)
+        return chain
+
+    def advance(self, chains, active, number):
+        """Follow some of the two chains over a tile, side by side; False if one fails."""
+        ends, first = [0, 0], number * self.size
+        for which in active:
+            ends[which] = self.tiles[which][number][1]
+            if first == 0 and not self.step.passes.begin(chains[which]):
                 return False
-            first = 1
-        idle = chain._replace(exponents=np.zeros(2, dtype=np.int64))
-        return self.step.passes.follow(chain, idle, first, end, 0, self.every)
+        return self.step.passes.follow(*idle_but(active, chains), max(first, 1), *ends, self.every)
+
+
+def idle_but(active, chains):
+    """The two chains, of which the idle ones have exponents of no account: another task may be at work on theirs."""
+    nothing = np.zeros(2, dtype=np.int64)
+    return [chain if which in active else chain._replace(exponents=nothing) for which, chain in enumerate(chains)]

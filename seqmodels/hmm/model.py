@@ -20,6 +20,7 @@ from .start import (
     checked_start,
     made_up_responsibilities,
     responsibilities_under,
+    row_counts,
     starting_transition,
 )
 from .tables import source_of
@@ -198,8 +199,7 @@ class HMM(SequenceModel):
         K, given = self.n_states, {}
         if isinstance(self.init, dict):
             given = checked_start(self.init, K, self.family_)
-        repeated = np.repeat(data.weights, sequences.lengths) * ~sequences.missing.all(axis=1)
-        counts = np.bincount(data.rows, repeated, len(data.values))
+        counts = row_counts(data, ~sequences.missing.all(axis=1))
         rough = self.family_.rough(sequences)
         emission = given.get("emission")
         if emission is None:
@@ -277,18 +277,15 @@ class HMM(SequenceModel):
         source = source_of(self.family_, values, rows, self.emission_, len(initial))
         return initial, transition, source, sequences.offsets
 
-    def _chain_and_table(self, sequences):
-        check_is_fitted(self, "emission_")
-        values, rows = self.family_.distinct(sequences.values)
-        log_table = self.family_.log_table(values, self.emission_)
-        initial, transition = np.asarray(self.initial_, float), np.asarray(self.transition_, float)
-        return initial, transition, log_table, rows, sequences.offsets
+    def _filtered(self, sequences):
+        initial, transition, source, offsets = self._chain_and_source(sequences)
+        return inference.filtered(initial, transition, *source.log_likelihoods(0, offsets[-1]), offsets)
 
     def _terms(self, sequences):
-        return inference.filtered(*self._chain_and_table(sequences))[0]
+        return self._filtered(sequences)[0]
 
     def _beliefs_after(self, sequences):
-        _, filters = inference.filtered(*self._chain_and_table(sequences))
+        _, filters = self._filtered(sequences)
         return filters[sequences.offsets[1:] - 1] @ self.transition_
 
     def posterior(self, X, lengths=None):
@@ -299,7 +296,7 @@ class HMM(SequenceModel):
     def filter(self, X, lengths=None):
         """State probabilities given past and present only, p(z_t given x_<=t): a list of arrays (T, K)."""
         sequences = self._known(X, lengths)
-        return sequences.split(inference.filtered(*self._chain_and_table(sequences))[1])
+        return sequences.split(self._filtered(sequences)[1])
 
     def decode(self, X, method="viterbi", lengths=None):
         """Hidden states of each sequence.

@@ -14,8 +14,12 @@ __all__ = [
     "checked_start",
     "made_up_responsibilities",
     "responsibilities_under",
+    "row_counts",
     "starting_transition",
 ]
+
+TILE = 100_000
+"""Observations that are looked at together, where all of them would take more memory than EM itself."""
 
 
 def made_up_responsibilities(how, n_states, values, counts, family, generator):
@@ -49,15 +53,28 @@ def responsibilities_under(log_table):
     return np.where(total > 0, table / np.where(total > 0, total, 1.0), 1 / table.shape[1])
 
 
+def row_counts(data, observed):
+    """How often each row (S,) of a `TrainingData` is observed (M,), weighted; a tile at a time, to stay small."""
+    counts = np.zeros(len(data.values))
+    for first in range(0, len(data.rows), TILE):
+        here = np.arange(first, min(first + TILE, len(data.rows)))
+        sequence = np.searchsorted(data.offsets, here, side="right") - 1
+        rows = data.rows[here]
+        lowest = int(rows.min())
+        own = np.bincount(rows - rows.min(), data.weights[sequence] * observed[here])
+        counts[lowest : lowest + len(own)] += own
+    return counts
+
+
 def starting_transition(responsibilities, rows, offsets, generator):
     """Transitions (K, K) as the responsibilities suggest, none of them zero."""
     n_states = responsibilities.shape[1]
     after_another = np.ones(len(rows), dtype=bool)
     after_another[offsets[:-1]] = False
-    here = np.flatnonzero(after_another)
     counts = np.zeros((n_states, n_states))
-    for tile in np.array_split(here, max(1, len(here) // 100_000)):
-        counts += responsibilities[rows[tile - 1]].T @ responsibilities[rows[tile]]
+    for first in range(0, len(rows), TILE):
+        here = first + np.flatnonzero(after_another[first : first + TILE])
+        counts += responsibilities[rows[here - 1]].T @ responsibilities[rows[here]]
     counts += (1 + counts.sum()) / n_states**2 * generator.dirichlet(np.ones(n_states), n_states) * 0.5
     return counts / counts.sum(axis=1, keepdims=True)
 

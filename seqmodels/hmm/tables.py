@@ -1,16 +1,22 @@
 """Where the likelihoods of observations come from: one table for all, or one tile of time steps after the other."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import aligned, map_arrays, padded_width, smallest_integers, vector_length
-from .passes import passes
+from ..arrays import LONGEST_VECTOR, aligned, map_arrays, padded_width, smallest_integers, vector_length
+from ..jit import kernel
+from ..simd import exp, largest, load, maximum, store, where_positive
+from .steps import FLOOR, inline
 
 __all__ = ["EachTime", "FewRows", "RowEach", "Tile", "source_of", "summed", "tile_steps"]
 
 NUMBERS_IN_A_TILE = 131_072
 """Of likelihoods: a mebibyte, which stays in the cache; smaller ones have threads wait for each other more often."""
+
+
+LOWEST = -1e300  # any log likelihood below is -inf
 
 
 def tile_steps(width):
@@ -26,6 +32,42 @@ def summed(parts):
     return total
 
 
+def exponentiate(table, shift):
+    """Turn a table of log likelihoods into likelihoods, each row's largest 1; the logarithms of these go to `shift`."""
+    _exponentiate(vector_length(table.shape[1]))(table, table.reshape(1, -1), len(table), shift)
+
+
+@functools.cache
+def _exponentiate(length):
+    SEVERAL = length == LONGEST_VECTOR
+
+    @inline()
+    def likelihood(x):
+        """``exp(x)``, at least FLOOR, and 0 of -inf."""
+        y = maximum(exp(x), FLOOR)
+        return y - where_positive(LOWEST - x, y)
+
+    @kernel(key=f"vectors of {length}", _nrt=False)
+    def exponentiate(table, flat, n, shift):
+        """Each row less its largest, and then the exponentials of many rows at a time: `flat` is the same memory."""
+        width = table.shape[1] if SEVERAL else length
+        for row in range(n):
+            highest = load(table, row, 0, length, width)
+            for j in range(length, width, length):
+                highest = maximum(highest, load(table, row, j, length, width))
+            top = largest(highest)
+            shift[row] = top if -np.inf < top < np.inf else 0.0
+            for j in range(0, width, length):
+                store(table, row, j, load(table, row, j, length, width) - shift[row], width)
+        whole = n * width // LONGEST_VECTOR * LONGEST_VECTOR
+        for place in range(0, whole, LONGEST_VECTOR):
+            store(flat, 0, place, likelihood(load(flat, 0, place, LONGEST_VECTOR)))
+        for place in range(whole, n * width, length):
+            store(flat, 0, place, likelihood(load(flat, 0, place, length)))
+
+    return exponentiate
+
+
 class Tile(NamedTuple):
     """The likelihoods of some time steps."""
 
@@ -38,10 +80,12 @@ class Tile(NamedTuple):
 class FewRows:
     """Observations that are few distinct ones: a table (S, K) of log likelihoods, and the row (M,) of each.
 
-    Results are expected visits (S, K) of each state at each row.
+    Results are expected visits (S, K) of each state at each row. As of every source, `in_tiles` says that a tile
+    holds for its own times only, and `costly` that likelihoods are worth keeping.
     """
 
     in_tiles = False
+    costly = False
 
     def __init__(self, log_table, rows):
         self.log_table = log_table
@@ -52,19 +96,19 @@ class FewRows:
         table[:, self.n_states :] = -np.inf
         table[:, : self.n_states] = log_table
         self._log_tile = Tile(table.copy(), shift, self.rows, 0)
-        passes(vector_length(self.width)).exponentiate(table, self.n_rows, shift)
+        exponentiate(table, shift)
         self._tile = Tile(table, shift, self.rows, 0)
 
-    def tile(self, begin, end, space):
-        """Those of the times from `begin` to `end`."""
+    def tile(self, begin, end, space, table=None):
+        """Those of the times from `begin` to `end`, and of all others."""
         return self._tile
 
     def log_tile(self, begin, end, space):
         """The same as logarithms, nothing divided out."""
         return self._log_tile
 
-    def new_visits(self, space):
-        """Zeros, in which a task counts visits."""
+    def new_visits(self, space, which=0):
+        """Zeros, in which a pass counts visits."""
         return aligned(self.n_rows, self.width)
 
     def added(self, found, begin, end, visits):
@@ -99,30 +143,36 @@ class RowEach:
     """
 
     in_tiles = True
+    costly = True
 
     def __init__(self, family, values, parameters, n_states):
         self.family, self.values, self.parameters, self.n_states = family, values, parameters, n_states
         self._emission = family.in_tiles(parameters, padded_width(n_states))
         self.width = padded_width(n_states)
         self.most_steps = tile_steps(self.width)
-        self._rows = np.arange(self.most_steps, dtype=np.int32)
+        self._rows, self._shift = np.arange(self.most_steps, dtype=np.int32), np.zeros(self.most_steps)
 
-    def tile(self, begin, end, space):
-        """Those of the times from `begin` to `end`, until the next call in this thread."""
-        tile = self.log_tile(begin, end, space)
-        passes(vector_length(self.width)).exponentiate(tile.table, end - begin, tile.shift)
+    def tile(self, begin, end, space, table=None):
+        """Those of the times from `begin` to `end`; in `table`, or until the next call in this thread."""
+        tile = self.log_tile(begin, end, space, table)
+        exponentiate(tile.table, tile.shift)
         return tile
 
-    def log_tile(self, begin, end, space):
+    def log_tile(self, begin, end, space, table=None):
         """The same as logarithms, nothing divided out."""
-        table = space.take("table", self.most_steps, self.width)
+        if table is None:
+            table = space.take("table", self.most_steps, self.width)[: end - begin]
         shift = space.take("shift", 1, self.most_steps)[0]
-        self._emission.fill_log_table(self.values[begin:end], table[: end - begin])
+        self._emission.fill_log_table(self.values[begin:end], table)
         return Tile(table, shift, self._rows, -begin)
 
-    def new_visits(self, space):
-        """Zeros, in which a task counts visits to one tile."""
-        visits = space.take("visits", self.most_steps, self.width)
+    def tile_of(self, table, begin):
+        """The tile whose likelihoods have been kept, but for its shifts."""
+        return Tile(table, self._shift, self._rows, -begin)
+
+    def new_visits(self, space, which=0):
+        """Zeros, in which a pass counts visits to one tile."""
+        visits = space.take(f"visits {which}", self.most_steps, self.width)
         visits[:] = 0.0
         return visits
 
@@ -152,6 +202,7 @@ class EachTime:
     """
 
     in_tiles = True
+    costly = False
 
     def __init__(self, source, probabilities):
         self.source, self.probabilities = source, probabilities
@@ -159,18 +210,19 @@ class EachTime:
         self.most_steps = tile_steps(self.width)
         self._rows, self._shift = np.arange(self.most_steps, dtype=np.int32), np.zeros(self.most_steps)
 
-    def tile(self, begin, end, space):
-        """Those of the times from `begin` to `end`, until the next call in this thread."""
-        tile = self.source.tile(begin, end, space)
+    def tile(self, begin, end, space, table=None):
+        """Those of the times from `begin` to `end`; in `table`, or until the next call in this thread."""
         if self.source.in_tiles:
-            return tile
-        table = space.take("table", self.most_steps, self.width)
-        np.take(tile.table, tile.rows[begin:end], axis=0, out=table[: end - begin], mode="clip")
+            return self.source.tile(begin, end, space, table)
+        tile = self.source.tile(begin, end, space)
+        if table is None:
+            table = space.take("table", self.most_steps, self.width)[: end - begin]
+        np.take(tile.table, tile.rows[begin:end], axis=0, out=table, mode="clip")
         return Tile(table, self._shift, self._rows, -begin)
 
-    def new_visits(self, space):
-        """Zeros, for the probabilities in one tile."""
-        visits = space.take("visits", self.most_steps, self.width)
+    def new_visits(self, space, which=0):
+        """Zeros, for what a pass finds in one tile."""
+        visits = space.take(f"visits {which}", self.most_steps, self.width)
         visits[:] = 0.0
         return visits
 

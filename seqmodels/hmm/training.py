@@ -34,7 +34,7 @@ class TrainingData(NamedTuple):
         """Gather equal observations of a `Sequences` where the family has few distinct ones."""
         values, rows = family.distinct(sequences.values)
         weights = np.ones(len(sequences)) if weights is None else weights
-        n_scored = float(weights @ sequences.per_sequence(sequences.scored.astype(float)))
+        n_scored = float(weights @ sequences.per_sequence(sequences.scored))
         return cls(values, rows, sequences.offsets, weights, n_scored)
 
 

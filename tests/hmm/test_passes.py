@@ -1,12 +1,14 @@
 """The fast passes against slower recursions, over all paddings, blocks and tiles, and where each is used."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from seqmodels.arrays import padded_width
 from seqmodels.emissions import Gaussian
 from seqmodels.hmm import expectations as e_step
-from seqmodels.hmm import inference, tables
+from seqmodels.hmm import groups, inference, long_sequence, tables
 from seqmodels.hmm.passes import BLOCK
 
 from .test_inference import CHAINS, LN10, PATTERNS, random_chain, random_table
@@ -122,6 +124,32 @@ def test_the_same_bits_for_any_number_of_threads(rng, monkeypatch, K, memory):
         np.testing.assert_array_equal(a, c, err_msg=name)
 
 
+@pytest.mark.parametrize("memory", ["fast", "low"])
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.usefixtures("small_tiles", "only_fast_passes")
+def test_the_same_bits_with_a_row_each(rng, monkeypatch, memory, kept):
+    """One task for both passes, or two; likelihoods kept, or found again."""
+    monkeypatch.setattr(long_sequence, "LIKELIHOODS_TO_KEEP", 10_000 if kept else 0)
+    offsets, (initial, transition) = np.array([0, 5, 262, 264, 700]), random_chain(rng, 3)
+    parameters = Gaussian.Parameters(rng.normal(0, 2, (3, 2)), rng.uniform(0.5, 2, (3, 2)))
+    source = tables.RowEach(Gaussian(), rng.normal(0, 2, (700, 2)), parameters, 3)
+    one, two = (e_step.expectations(initial, transition, source, offsets, np.ones(4), n, memory) for n in (1, 2))
+    for a, b in zip((*one[:3], *one.visits), (*two[:3], *two.visits), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("K", [3, 12])
+@pytest.mark.usefixtures("only_fast_passes")
+def test_a_very_long_sequence_without_tiles(rng, monkeypatch, K):
+    monkeypatch.setattr(groups, "WORTH_TWO_TASKS", 100)
+    monkeypatch.setattr(groups, "WORTH_TWO_TASKS_IF_SHORT", 100)
+    case, weights = data(rng, K, [3, 301, 5], missing=True), np.array([1.0, 0.5, 2.0])
+    one, two = (inference.expectations(*case, weights, n_jobs=n) for n in (1, 2))
+    assert_same(one, carefully(*case, weights))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 # -------------------------------------------------------------------- which passes are used
 
 
@@ -186,6 +214,26 @@ def test_only_the_hard_sequences_of_a_batch_are_redone(rng, monkeypatch):
     assert_same(found, carefully(initial, transition, log_table, rows, offsets, weights))
 
 
+@pytest.mark.parametrize("T", [10, 300])
+@pytest.mark.usefixtures("small_tiles")
+def test_hard_sequences_of_a_row_each(rng, T):
+    """Two states that never change, and observations that go from one to the other and back."""
+    initial, transition = np.array([0.5, 0.5]), np.eye(2)
+    values = np.concatenate([rng.normal(0, 1, (7, 1)), np.repeat([[0.0], [60.0], [0.0]], T, axis=0)])
+    offsets, weights = np.array([0, 7, 7 + 3 * T]), np.array([1.0, 2.0])
+    parameters = Gaussian.Parameters([[0.0], [60.0]], [[1.0], [1.0]])
+    parameters = Gaussian.Parameters(*(np.array(array) for array in parameters))
+    log_table = Gaussian().log_table(values, parameters)
+    truth = carefully(initial, transition, log_table, np.arange(len(values)), offsets, weights)
+    statistics = Gaussian().sufficient_statistics(values, truth.visits, parameters)
+    for memory in ("fast", "low"):
+        source = tables.RowEach(Gaussian(), values, parameters, 2)
+        found = e_step.expectations(initial, transition, source, offsets, weights, memory=memory)
+        assert_same(found._replace(visits=truth.visits), truth)
+        for one, other in zip(found.visits, statistics, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-12)
+
+
 def test_what_is_never_reached_counts_nothing(rng):
     """Not even what the floor makes of it: its old parameters are kept."""
     initial, transition = np.array([0.5, 0.5, 0.0]), np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.3, 0.3, 0.4]])
@@ -215,3 +263,18 @@ def test_hard_cases_in_tiles(small_tiles, chain, exponent, rng):
 def test_widths():
     states, widths = (1, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65), [4, 4, 8, 8, 16, 16, 32, 32, 64, 64, 96]
     assert [padded_width(K) for K in states] == widths
+
+
+# -------------------------------------------------------------------- state probabilities
+
+
+@pytest.mark.parametrize("K", [1, 3, 5, 12, 33])
+@pytest.mark.usefixtures("small_tiles")
+def test_probabilities_of_states_in_tiles(rng, K):
+    initial, transition, log_table, rows, offsets = data(rng, K, [1, 5, 200, 2, 64, 130], missing=True)
+    one, two = (inference.posterior(initial, transition, log_table, rows, offsets, n_jobs=n) for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+    for n, (start, end) in enumerate(pairwise(offsets)):
+        alone = np.array([0, end - start])
+        own = carefully(initial, transition, log_table[rows[start:end]], np.arange(end - start), alone, np.ones(1))
+        np.testing.assert_allclose(one[start:end], own.visits, rtol=1e-11, atol=1e-14, err_msg=f"sequence {n}")

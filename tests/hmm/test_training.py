@@ -6,7 +6,7 @@ from reference import chain_by_logarithms
 
 from seqmodels import HMM, Sequences
 from seqmodels.emissions import Categorical, Gaussian, Poisson
-from seqmodels.hmm import Ergodic
+from seqmodels.hmm import Ergodic, tables
 
 from .cases import FAMILIES, sequences
 
@@ -148,6 +148,25 @@ def test_a_weight_of_two_is_a_duplicate(rng):
     np.testing.assert_allclose(weighted.emission_.rates, repeated.emission_.rates, rtol=1e-10)
     np.testing.assert_allclose(objectives(weighted), objectives(repeated), rtol=1e-12)
     np.testing.assert_allclose(weighted.history_[-1]["train"], repeated.history_[-1]["train"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_threads_and_memory_change_nothing(monkeypatch, family):
+    """In tiles of 64 steps, so that there are several; threads not one bit, memory only the order of sums."""
+    monkeypatch.setattr(tables, "NUMBERS_IN_A_TILE", 1)
+    X = sequences(family, np.random.default_rng(0), lengths=(150, 20, 3, 1), gaps=True)
+
+    def fitted(**options):
+        model = HMM(2, FAMILIES[family], max_iter=2, tol=0, random_state=0, **options).fit(X)
+        paths, probabilities = model.decode(X), model.posterior(X)
+        return [objectives(model), model.initial_, model.transition_, *probabilities, *paths], model.score(X)
+
+    one, score = fitted(n_jobs=1)
+    for a, b in zip(one, fitted(n_jobs=2)[0], strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(one, fitted(memory="low")[0], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9)
+    np.testing.assert_allclose(fitted(memory="low")[1], score, rtol=1e-12)
 
 
 # -------------------------------------------------------------------- published figures
