@@ -267,4 +267,4 @@ class Sequences:
 
     def per_sequence(self, terms):
         """Sums (N,) of `terms` (M,) over each sequence."""
-        return np.add.reduceat(terms, self.offsets[:-1], dtype=float)
+        return np.add.reduceat(terms, self.offsets[:-1], dtype=np.result_type(terms, np.int64))
