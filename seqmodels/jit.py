@@ -10,10 +10,19 @@ from numba.core import event
 from numba.core.caching import FunctionCache
 from numba.extending import register_jitable
 
-__all__ = ["ARITHMETIC", "inline", "kernel", "when_compiling"]
+__all__ = ["APART", "ARITHMETIC", "inline", "inline_here", "kernel", "when_compiling"]
 
-inline = register_jitable
-"""Marks a plain function that kernels may call: it is compiled into each of them."""
+_UNREACHED = {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}  # wrappers would take their time to compile
+
+
+def inline(function=None, **options):
+    """Mark a plain function that kernels may call: it is compiled into each of them."""
+    mark = register_jitable(**_UNREACHED, **options)
+    return mark if function is None else mark(function)
+
+
+inline_here = functools.partial(inline, _nrt=False, forceinline=True)
+"""Marks a function of kernels that own no memory: counting references to arrays would take longer than a step."""
 
 
 @functools.cache
@@ -68,6 +77,15 @@ class _Cache(FunctionCache):
             return super().load_overload(signature, target_context)
         except OSError:
             return None
+        except Exception:  # an index that names what another version of the package had elsewhere
+            self._forget()
+            return None
+
+    def _forget(self):
+        try:
+            self.flush()
+        except OSError:
+            pass
 
     def save_overload(self, signature, data):
         try:
@@ -79,6 +97,9 @@ class _Cache(FunctionCache):
 ARITHMETIC = {"_nrt": False, "forceinline": True}
 """Options of kernels that allocate nothing and have small steps: counting references to arrays, and calls with
 arrays as arguments, would take longer than the steps."""
+
+APART = {"_nrt": False, "forceinline": False} | _UNREACHED
+"""Options of kernels that only other kernels call: they are compiled once, and not once more in each caller."""
 
 
 def kernel(function=None, *, key=None, **options):
@@ -101,7 +122,7 @@ def kernel(function=None, *, key=None, **options):
         return functools.partial(kernel, key=key, **options)
     if function.__closure__ and key is None:
         raise TypeError(f"the kernel {function.__qualname__} is a closure: name the specialisation with key=...")
-    options = {"nogil": True, "error_model": "numpy"} | options
+    options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True} | options
     dispatcher = numba.njit(**options)(function)
     if dispatcher is not function:  # it is, where NUMBA_DISABLE_JIT is set
         try:

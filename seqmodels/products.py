@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 
-from .jit import inline, kernel
-from .simd import load_panel, panel_width, store
+from .jit import APART, inline, kernel
+from .simd import PANEL_BYTES, load_panel, panel_width, store
 
 __all__ = [
-    "add_panel", "add_product", "aligned", "pack", "pack_transposed", "padded", "panels_for", "panels_shape",
+    "add_outer", "add_panel", "add_product", "aligned", "pack", "pack_transposed", "padded", "panels_for",
+    "panels_shape", "product",
 ]  # fmt: skip
 
 
@@ -37,32 +38,36 @@ def aligned(shape, dtype):
 
 
 @kernel
-def pack(matrix, columns, panels):
-    """Pack some columns of a matrix (K, ...) in panels; where a column is -1, there is nothing."""
-    K, width = len(matrix), panels.shape[1]
-    for panel in range(len(panels) // K):
+def pack(matrix, columns, n_rows, panels):
+    """Pack some columns of a matrix (K, ...) in panels of `n_rows` rows; where a column is -1, there is nothing.
+
+    Nothing is written where there is nothing: what stands there, zero as a rule, stays.
+    """
+    width = panels.shape[1]
+    for panel in range(len(panels) // n_rows):
         own = columns[panel * width : (panel + 1) * width]
         if len(own) == width and own[width - 1] == own[0] + width - 1 and own[0] >= 0:
-            for k in range(K):
-                store(panels, panel * K + k, 0, load_panel(matrix, k, own[0]))
+            for k in range(len(matrix)):
+                store(panels, panel * n_rows + k, 0, load_panel(matrix, k, own[0]))
         else:
             for j in range(len(own)):
                 if own[j] >= 0:
-                    for k in range(K):
-                        panels[panel * K + k, j] = matrix[k, own[j]]
+                    for k in range(len(matrix)):
+                        panels[panel * n_rows + k, j] = matrix[k, own[j]]
 
 
 @kernel
-def pack_transposed(matrix, panels):
-    """Pack the transpose of a matrix (J, K) in panels, a square at a time."""
-    J, K = matrix.shape
+def pack_transposed(matrix, rows, panels):
+    """Pack the transpose of a matrix (J, ...) in panels, a square at a time; row k of them is column ``rows[k]``."""
+    J, K = len(matrix), len(rows)
     width = panels.shape[1]
     for panel in range(len(panels) // K):
         first, end = panel * width, min(panel * width + width, J)
         for start in range(0, K, 16):
             for j in range(first, end):
                 for k in range(start, min(start + 16, K)):
-                    panels[panel * K + k, j - first] = matrix[j, k]
+                    if rows[k] >= 0:
+                        panels[panel * K + k, j - first] = matrix[j, rows[k]]
 
 
 @inline
@@ -73,6 +78,10 @@ def add_product(n, K, a, a_row, panels, out, out_row):
     """
     for panel in range(len(panels) // K):
         add_panel(n, K, a, a_row, panels, panel * K, out, out_row, panel * panels.shape[1])
+
+
+product = kernel(add_product, **APART)
+"""The same as a function of its own, for many rows: what is compiled into its callers takes its time to compile."""
 
 
 @inline
@@ -136,3 +145,30 @@ def _add_row(K, a, i, panels, first, out, o, j):
     if K % 2 == 1:
         even = even + a[i, K - 1] * load_panel(panels, first + K - 1, 0)
     store(out, o, j, even + odd)
+
+
+@kernel(**APART)
+def add_outer(n, K, a, places, a_row, b, b_row, out, first, end):
+    """``out[:K] += sum_m outer(a[places[a_row + m], :K], b[b_row + m])`` over n rows, in columns `first` to `end`.
+
+    The columns are those of whole panels, and a and `out` have eight rows and columns to a multiple of K.
+    """
+    width = PANEL_BYTES // out.itemsize
+    for j in range(first, end, width):
+        for k in range(0, K, 8):
+            s0, s1, s2, s3 = (load_panel(out, k, j), load_panel(out, k + 1, j), load_panel(out, k + 2, j),
+                              load_panel(out, k + 3, j))
+            s4, s5, s6, s7 = (load_panel(out, k + 4, j), load_panel(out, k + 5, j), load_panel(out, k + 6, j),
+                              load_panel(out, k + 7, j))
+            for m in range(n):
+                i, x = places[a_row + m], load_panel(b, b_row + m, j)
+                s0, s1, s2, s3 = s0 + a[i, k] * x, s1 + a[i, k + 1] * x, s2 + a[i, k + 2] * x, s3 + a[i, k + 3] * x
+                s4, s5, s6, s7 = s4 + a[i, k + 4] * x, s5 + a[i, k + 5] * x, s6 + a[i, k + 6] * x, s7 + a[i, k + 7] * x
+            store(out, k, j, s0)
+            store(out, k + 1, j, s1)
+            store(out, k + 2, j, s2)
+            store(out, k + 3, j, s3)
+            store(out, k + 4, j, s4)
+            store(out, k + 5, j, s5)
+            store(out, k + 6, j, s6)
+            store(out, k + 7, j, s7)

@@ -17,8 +17,7 @@ from seqmodels import HMM, RNN, Independent
 from seqmodels.baselines import MarkovChain
 from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Poisson
 from seqmodels.rnn import GRU, LSTM, SGD, Elman
-from seqmodels.rnn.inputs import SymbolInput
-from seqmodels.rnn.packing import Packing
+from seqmodels.rnn.packing import Batch
 
 
 def logistic(x):
@@ -43,7 +42,7 @@ def one_hot_inputs(codes, width):
 
 def gradient_of_summed_loss(model, X):
     """Gradients of E = sum_t E_t by (layer, name)."""
-    reading = model._network.read(model._known(X))
+    reading = model._network.weighted(model._known(X))
     _, mass, gradient = model._network.loss_and_gradient(model._weights, reading, np.arange(len(X)))
     return model._network.named(mass * gradient)
 
@@ -147,10 +146,13 @@ def test_B6_the_first_state_is_zero_and_weights_start_at_random():
     assert not start["weight_out"].any()  # so that a new network is the Independent model
 
 
-def test_B7_a_one_hot_input_is_the_look_up_of_a_column(rng):
-    layer, codes, U = SymbolInput(5), np.array([3, 0, 7, 3]), rng.normal(size=(4, 8))
-    table, rows = layer.project(codes, U.T.copy(), None)
-    np.testing.assert_array_equal(table[rows], (U @ np.eye(8)[codes].T).T)
+def test_B7_a_one_hot_input_is_the_look_up_of_a_column():
+    """A symbol moves the state as the product of its one-hot vector does."""
+    model = network(Elman(4, bias=False), Categorical(), [[3, 0, 1, 2, 4]])
+    codes, U = np.array([3, 0, 2, 3]), model.weights_["weight_ih_l0"]
+    nothing = np.zeros((4, model._network.stack.n_state))
+    states = model._network.next_state(model._ready, nothing, codes[:, None])
+    np.testing.assert_allclose(states[:, :4], np.tanh(np.eye(U.shape[1])[codes] @ U.T), rtol=1e-14)
 
 
 def test_B9_five_words_are_five_layers_that_share_their_weights():
@@ -223,13 +225,13 @@ def test_C4_sigmoid_outputs_with_binary_cross_entropy_have_the_same_residual(raw
 
 def run_simple_network(U, W, x):
     """States (T, H) of one sequence of inputs (T, I) without biases, and a function for the way back."""
-    packing = Packing.of(np.array([0, len(x)]), np.array([0]))
+    batch = Batch.of(np.array([0, len(x)]), np.array([0]))
     network = Driven([Elman(len(W), bias=False)], {(0, "input"): U.T, (0, "recurrent"): W.T})
-    (layer,) = network.forward(x @ U.T, packing.sizes)
+    (layer,) = network.forward(x @ U.T, batch.sizes)
 
     def back(d_states):
         """From dE/ds (T, H) through the outputs: the deltas, dE/dU and dE/dW."""
-        deltas, gradient = network.backward(d_states, packing)
+        deltas, gradient = network.backward(d_states, batch)
         return deltas, deltas.T @ x, gradient[0, "recurrent"].T
 
     return layer.hidden, back

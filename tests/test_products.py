@@ -5,7 +5,7 @@ import pytest
 
 from seqmodels import simd
 from seqmodels.jit import kernel
-from seqmodels.products import add_product, aligned, pack, pack_transposed, padded, panels_for
+from seqmodels.products import add_outer, add_product, aligned, pack, pack_transposed, padded, panels_for
 
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["single", "double"])
 
@@ -27,7 +27,7 @@ def of_small_numbers(rng, shape, dtype):
 
 def packed(matrix):
     panels = panels_for(*matrix.shape, matrix.dtype)
-    pack(matrix, np.arange(matrix.shape[1]), panels)
+    pack(matrix, np.arange(matrix.shape[1]), len(matrix), panels)
     return panels
 
 
@@ -45,7 +45,7 @@ def test_panels_hold_columns_one_block_below_the_other(rng, dtype, K):
         np.testing.assert_array_equal(panels, expected)
         for transposed in (np.ascontiguousarray(matrix.T), matrix.T):
             panels = panels_for(K, J, dtype)
-            pack_transposed(transposed, panels)
+            pack_transposed(transposed, np.arange(K), panels)
             np.testing.assert_array_equal(panels, expected)
 
 
@@ -105,7 +105,31 @@ def test_columns_are_packed_in_any_order_and_left_out(rng, dtype):
     }
     for columns in orders.values():
         panels = panels_for(3, len(columns), dtype)
-        pack(matrix, columns, panels)
+        pack(matrix, columns, 3, panels)
         expected = np.zeros((3, padded(len(columns), width)), dtype)
         expected[:, : len(columns)] = np.where(columns >= 0, matrix[:, columns], 0)
         np.testing.assert_array_equal(panels, np.concatenate(np.split(expected, len(panels) // 3, axis=1)))
+
+
+# -------------------------------------------------------------------- sums of outer products
+
+
+@kernel
+def outer(n, K, a, places, a_row, b, b_row, out, first, end):
+    add_outer(n, K, a, places, a_row, b, b_row, out, first, end)
+
+
+@each_dtype
+@pytest.mark.parametrize("n", [0, 1, 7, 40])
+def test_outer_products_are_added_to_the_columns_given(rng, dtype, n):
+    width = simd.panel_width(dtype)
+    for K, J, first, end in ((8, width, 0, width), (24, 3 * width, width, 3 * width), (16, 2 * width, 0, 0)):
+        a, b = of_small_numbers(rng, (n + 5, K), dtype), of_small_numbers(rng, (n + 3, J), dtype)
+        places = rng.integers(0, n + 5, n + 2)
+        before = of_small_numbers(rng, (K, J), dtype)
+        expected = before.copy()
+        expected[:, first:end] += a[places[2:]].T @ b[1 : n + 1, first:end]
+        for function in (outer, plain(outer)):
+            out = before.copy()
+            function(n, K, a, places, 2, b, 1, out, first, end)
+            np.testing.assert_array_equal(out, expected)

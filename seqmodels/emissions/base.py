@@ -81,8 +81,10 @@ class Emission(BaseEstimator):
         Returns
         -------
         gradient : function, or None
-            ``gradient(values, rows, raw, constants, out) -> terms``: log densities (n,) of ``values[rows]`` under
-            raw outputs (n, R), and their gradient written to `out`; to be compiled into a kernel.
+            ``gradient(values, rows, first, n, raw, constants, terms)``: log densities (n,) of
+            ``values[rows[first + i]]`` under raw outputs ``raw[i]``, written to `terms`; their gradient takes the
+            place of `raw`, which has columns beyond the R raw outputs, to whole vectors of 16. To be compiled into
+            a kernel that allocates nothing.
         constants : array or NamedTuple of arrays
             What the function wants to know of the marginal.
         """

@@ -132,11 +132,16 @@ class Categorical(Emission):
 
     def value_and_gradient(self, values, raw, marginal, out):
         """Log probabilities (n,), and their gradient in `raw` (n, R) written to `out`: y - softmax."""
-        offset = np.log(marginal.probabilities).astype(raw.dtype)
-        return _softmax_kernel(values, np.arange(len(values)), raw, offset, out)
+        (n, R), terms = raw.shape, np.empty(len(values))
+        offset = _offset(marginal, raw.dtype)
+        wide = np.zeros((n, offset.shape[1]), raw.dtype)
+        wide[:, :R] = raw
+        _softmax_kernel(values, np.arange(n), 0, n, wide, offset, terms)
+        out[...] = wide[:, :R]
+        return terms
 
     def compiled_gradient(self, marginal, dtype):
-        return softmax, np.log(marginal.probabilities).astype(dtype)
+        return softmax, _offset(marginal, dtype)
 
     # ---------------------------------------------------------------- both
 
@@ -168,48 +173,46 @@ LANES = 16  # logits in a vector
 BLOCK = 1024  # logits that are added in single precision before the sum goes on in double
 
 
-def softmax(values, rows, raw, offset, out):
-    """Log probability of each row's code under ``softmax(raw + offset)``, and its gradient."""
-    n, R = raw.shape
-    width = -(-R // BLOCK) * BLOCK if R > BLOCK else -(-R // LANES) * LANES
-    logits = np.full((1, width), -np.inf, dtype=raw.dtype)  # what lies beyond R has no share
-    offsets = offset.reshape(1, R)
-    whole = R - R % LANES  # entries that are written one by one cannot be read at once without a wait
-    log_probability = np.zeros(n)
+def _offset(marginal, dtype):
+    """Logits (1, W) of the marginal, in whole vectors: what is beyond the symbols has no share."""
+    logits = np.log(marginal.probabilities)
+    offset = np.full((1, -(-len(logits) // LANES) * LANES), -np.inf, dtype)
+    offset[0, : len(logits)] = logits
+    return offset
+
+
+def softmax(values, rows, first, n, raw, offset, terms):
+    """Log probabilities of codes under ``softmax(raw + offset)``; the gradient takes the place of `raw`."""
+    width = offset.shape[1]
     for i in range(n):
-        code = values[rows[i], 0]
+        code = values[rows[first + i], 0]
         if code < 0:
-            out[i] = 0
+            raw[i] = 0
+            terms[i] = 0
             continue
-        for r in range(0, whole, LANES):
-            store(logits, 0, r, load(raw, i, r, LANES) + load(offsets, 0, r, LANES))
-        for r in range(whole, R):
-            logits[0, r] = raw[i, r] + offset[r]
-        highest = load(logits, 0, 0, LANES)
+        highest = load(raw, i, 0, LANES) + load(offset, 0, 0, LANES)
         for r in range(LANES, width, LANES):
-            highest = maximum(highest, load(logits, 0, r, LANES))
+            highest = maximum(highest, load(raw, i, r, LANES) + load(offset, 0, r, LANES))
         top, sum_of_odds = largest(highest), 0.0
-        for first in range(0, width, BLOCK):
+        if code < width and offset[0, code] > -np.inf:
+            terms[i] = raw[i, code] + offset[0, code] - top
+        else:  # outside of the alphabet, which has no unknown symbol
+            terms[i] = -np.inf
+        for begin in range(0, width, BLOCK):
             odds = splat(raw.dtype.type(0), LANES)
-            for r in range(first, min(first + BLOCK, width), LANES):
-                own = exp(load(logits, 0, r, LANES) - top)
-                store(logits, 0, r, own)
+            for r in range(begin, min(begin + BLOCK, width), LANES):
+                own = exp(load(raw, i, r, LANES) + load(offset, 0, r, LANES) - top)
+                store(raw, i, r, own)
                 odds = odds + own
             sum_of_odds += total(odds)
+        if terms[i] == -np.inf:
+            raw[i] = 0
+            continue
+        terms[i] -= np.log(sum_of_odds)
         share = raw.dtype.type(-1 / sum_of_odds)
-        for r in range(0, whole, LANES):
-            store(out, i, r, load(logits, 0, r, LANES) * share)
-        for r in range(whole, R):
-            out[i, r] = logits[0, r] * share
-        for r in range(R, width):
-            logits[0, r] = -np.inf
-        if code < R:
-            log_probability[i] = raw[i, code] + offset[code] - top - np.log(sum_of_odds)
-            out[i, code] += 1
-        else:  # outside of the alphabet, which has no unknown symbol
-            log_probability[i] = -np.inf
-            out[i] = 0
-    return log_probability
+        for r in range(0, width, LANES):
+            store(raw, i, r, load(raw, i, r, LANES) * share)
+        raw[i, code] += 1
 
 
 _softmax_kernel = kernel(softmax)

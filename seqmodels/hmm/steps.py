@@ -18,13 +18,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import LONGEST_VECTOR
-from ..jit import inline as _inline
+from ..jit import inline_here as inline
 from ..simd import entry, load, maximum, number, splat, store, total, where_positive
 
 __all__ = ["FAILED", "FLOOR", "LEAST_EVIDENCE", "LONGEST_SIDE_BY_SIDE", "Steps", "inline", "steps"]
-
-inline = functools.partial(_inline, _nrt=False, forceinline=True)
-"""Marks functions of kernels that own no memory: counting references to arrays would take longer than the steps do."""
 
 FLOOR = 1e-150
 """What probabilities are lifted to: products of two of them are normal numbers still."""

@@ -1,4 +1,4 @@
-"""What a network reads: the observation one step before, as a gathered row or as standardised numbers."""
+"""What a network reads: the observation one step before, as the number of a row or as standardised numbers."""
 
 import numpy as np
 
@@ -21,6 +21,8 @@ class SymbolInput:
         V. The rows are those of the symbols, of the unknown symbol, of a missing one and of the start.
     """
 
+    symbols = True
+
     def __init__(self, n_symbols):
         self.n_symbols = n_symbols
         self.width = n_symbols + 3
@@ -34,16 +36,11 @@ class SymbolInput:
         """What stands before the first observation, n times."""
         return np.full(n, self.n_symbols + 2)
 
-    def project(self, encoded, weights, bias):
-        """Inputs of the first layer's gates, as a table (S, G H) and the row (n,) of each: a gather."""
-        if len(weights) > len(encoded):  # a large alphabet: only what occurs
-            weights, encoded = np.take(weights, encoded, axis=0), np.arange(len(encoded))
-        return (weights if bias is None else weights + bias), encoded
-
-    def gradient(self, encoded, d_projected, out):
-        """Gradient of the input weights, written to `out`: a scatter."""
-        out[...] = 0
-        _scatter_add(encoded, d_projected, out)
+    def read(self, values, offsets):
+        """What stands before each observation (M,) of sequences."""
+        encoded = np.empty(len(values), dtype=np.int64)
+        _read_symbols(values, offsets, self.n_symbols, encoded)
+        return encoded
 
 
 class DenseInput:
@@ -59,6 +56,8 @@ class DenseInput:
         Whether there are flags for missing entries.
     dtype : dtype
     """
+
+    symbols = False
 
     def __init__(self, centre, scale, flags, dtype):
         self.centre = centre
@@ -80,16 +79,12 @@ class DenseInput:
         vectors[:, -1] = 1
         return vectors
 
-    def project(self, encoded, weights, bias):
-        """Inputs of the first layer's gates, as a table (n, G H) and the row (n,) of each."""
-        projected = encoded @ weights
-        if bias is not None:
-            projected += bias
-        return projected, np.arange(len(encoded))
-
-    def gradient(self, encoded, d_projected, out):
-        """Gradient of the input weights, written to `out`."""
-        np.dot(encoded.T, d_projected, out=out)
+    def read(self, values, offsets):
+        """What stands before each observation (M, I) of sequences."""
+        encoded, starts = self.encode(values), offsets[:-1]
+        encoded[1:] = encoded[:-1].copy()
+        encoded[starts] = self.start(len(starts))
+        return encoded
 
 
 def input_for(sequences, dtype):
@@ -107,9 +102,9 @@ def input_for(sequences, dtype):
 
 
 @kernel
-def _scatter_add(encoded, d_projected, out):
-    n, width = d_projected.shape
-    for m in range(n):
-        row = encoded[m]
-        for j in range(width):
-            out[row, j] += d_projected[m, j]
+def _read_symbols(values, offsets, n_symbols, encoded):
+    for n in range(len(offsets) - 1):
+        encoded[offsets[n]] = n_symbols + 2
+        for m in range(offsets[n], offsets[n + 1] - 1):
+            code = values[m, 0]
+            encoded[m + 1] = n_symbols + 1 if code == MISSING else min(code, n_symbols)

@@ -1,26 +1,36 @@
 """Cells stacked above each other, over the rows of a whole batch."""
 
-from typing import NamedTuple
+import math
 
 import numpy as np
-from sklearn.base import clone
 
-from ..jit import kernel
-from ..products import pack, padded
+from ..jit import inline_here
+from ..products import pack, pack_transposed, padded
 from ..simd import panel_width
-from .recurrence import UNITS
+from .recurrence import UNITS, Tape, Weights, clear, wide_columns
 
-__all__ = ["Stack", "scratch_of"]
+__all__ = ["EIGHT", "Layout", "Stack", "in_turn"]
+
+EIGHT = 8  # rows that the matrix products work on together
 
 
-class Tape(NamedTuple):
-    """What the forward pass of one layer leaves for the backward pass; its first B rows are what it started from."""
+class Layout:
+    """Where each array lies in a vector; each begins at a multiple."""
 
-    weights: tuple
-    hidden: np.ndarray  # (B + M, H)
-    memory: np.ndarray  # (B + M, H) or (B + M, 0)
-    gates: np.ndarray  # (M, G H), of which the backward pass makes the gradient of the projected inputs
-    saved: np.ndarray  # (M, ...)
+    def __init__(self, shapes, multiple=1):
+        self.shapes = shapes
+        sizes = [math.prod(shape) for shape in shapes.values()]
+        ends = np.cumsum([padded(size, multiple) for size in sizes]).tolist()
+        self.size = ends[-1]
+        starts = [0, *ends[:-1]]
+        self._parts = [(k, slice(i, i + n), shapes[k]) for k, i, n in zip(shapes, starts, sizes, strict=True)]
+
+    def place(self, key):
+        """Where an array begins, and its shape."""
+        return next((part.start, shape) for other, part, shape in self._parts if other == key)
+
+    def named(self, vector):
+        return {key: vector[part].reshape(shape) for key, part, shape in self._parts}
 
 
 class Stack:
@@ -36,20 +46,33 @@ class Stack:
 
     def __init__(self, cells):
         self.cells = cells
-        self.wide = [clone(cell).set_params(n_hidden=padded(int(cell.n_hidden), UNITS)) for cell in cells]
-        widths = [width for cell in self.wide for width in (cell.n_hidden, cell.n_memory)]
+        self.wide = [padded(int(cell.n_hidden), UNITS) for cell in cells]
+        widths = [n for cell, width in zip(cells, self.wide, strict=True) for n in (width, _n_memory(cell, width))]
         self.n_state = sum(widths)
         ends = np.cumsum(widths).tolist()
         self._parts = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
-        self.n_outputs = self.wide[-1].n_hidden
+        self.n_outputs = self.wide[-1]
 
-    def weight_shapes(self, n_inputs, wide=False):
-        """Shapes of all weights by (layer, name), as the user sees them or as wide as they are inside."""
+    def weight_shapes(self, n_inputs):
+        """Shapes of all weights by (layer, name)."""
         shapes = {}
-        for layer, cell in enumerate(self.wide if wide else self.cells):
+        for layer, cell in enumerate(self.cells):
             for name, shape in cell.weight_shapes(n_inputs).items():
                 shapes[layer, name] = shape
             n_inputs = cell.n_hidden
+        return shapes
+
+    def gradient_shapes(self, n_inputs, symbols, dtype):
+        """Shapes of the arrays by (layer, name) in which gradients are added up: whole panels, whole tiles."""
+        shapes = {}
+        for layer, (cell, width) in enumerate(zip(self.cells, self.wide, strict=True)):
+            columns = padded(cell.n_gates * width, panel_width(dtype))
+            if symbols and layer == 0:
+                shapes[layer, "input"] = n_inputs, cell.n_gates * cell.n_hidden
+            else:
+                shapes[layer, "input"] = padded(n_inputs, EIGHT), columns
+            shapes |= {(layer, "bias"): (1, columns), (layer, "recurrent"): (width, columns)}
+            n_inputs = width
         return shapes
 
     def initial_weights(self, n_inputs, generator):
@@ -65,135 +88,118 @@ class Stack:
         """A belief (n, U) as [hidden, memory] of each layer in turn."""
         return [state[:, part] for part in self._parts]
 
-    def packed(self, weights, arena, derivative=False):
-        """The recurrent weights of each layer as its kernels want them, from wide weights by (layer, name)."""
-        cells = enumerate(self.wide)
-        return [cell.packed(_of_layer(weights, layer), arena.part(layer), derivative) for layer, cell in cells]
+    def prepared(self, weights, symbols, arena, derivative):
+        """`Weights` of each layer, from arrays by (layer, name); those of inputs stay as they are for `symbols`."""
+        found = []
+        for layer, (cell, width) in enumerate(zip(self.cells, self.wide, strict=True)):
+            own = {name: array for (other, name), array in weights.items() if other == layer}
+            found.append(_prepared(cell, width, own, symbols and layer == 0, layer > 0, arena.part(layer), derivative))
+        return found
 
-    def above(self, weights, output, arena):
-        """What each layer's hidden states are multiplied with next: a matrix in panels and a bias as wide.
-
-        `output` is the matrix and the bias of what stands above the stack.
-        """
-        layers = range(1, len(self.wide))
-        pairs = [(weights[layer, "input"], weights.get((layer, "bias"), 0)) for layer in layers]
-        above = []
-        for layer, (matrix, bias) in enumerate([*pairs, output]):
-            n_inputs, n_columns = matrix.shape
-            panels = arena.part(layer).panels("above", n_inputs, n_columns, matrix.dtype)
-            pack(matrix, np.arange(n_columns), panels)
-            wide = np.zeros((1, len(panels) // n_inputs * panels.shape[1]), matrix.dtype)
-            wide[0, :n_columns] = bias
-            above.append((panels, wide))
-        return above
-
-    def follow(self, table, rows, sizes, state, packed, above, arena):
-        """As :meth:`forward`, without tapes.
-
-        Returns
-        -------
-        out : array (M, J)
-            What stands above the stack, as wide as its panels.
-        state : array (B, U)
-            Hidden states and memories after the last step; those of sequences that end before it are of no use.
-        """
-        B, M, dtype = len(state), len(rows), table.dtype
-        parts, after = self.split_state(state), B * (len(sizes) % 2)
-        last = []
-        for layer, cell in enumerate(self.wide):
-            hidden, memory = np.empty((2 * B, cell.n_hidden), dtype), np.empty((2 * B, cell.n_memory), dtype)
-            hidden[:B], memory[:B] = parts[2 * layer], parts[2 * layer + 1]
-            gates = arena.array((layer, "gates"), (B, cell.n_gates * cell.n_hidden), dtype)
-            saved = arena.array((layer, "saved"), (B, cell.n_saved * cell.n_hidden), dtype)
-            panels, bias = above[layer]
-            out = arena.array((layer, "out"), (M, bias.shape[1]), dtype)
-            scratch = scratch_of(cell, B, arena, dtype)
-            follow = cell.kernels().follow
-            follow(sizes, table, rows, packed[layer], hidden, memory, gates, saved, scratch, panels, bias, out)
-            last += [hidden[after : after + B], memory[after : after + B]]
-            table, rows = out, np.arange(M)
-        return out, np.concatenate(last, axis=1)
-
-    def forward(self, table, rows, sizes, state, weights, packed, arena):
-        """Run all layers over packed rows.
-
-        Parameters
-        ----------
-        table, rows : arrays (S, G H), (M,)
-            Inputs of the first layer's gates, its bias included: the table's rows, and which of them each is.
-        sizes : array (T,)
-        state : array (B, U)
-            Hidden states and memories to start from.
-        weights : dict of arrays by (layer, name)
-            As wide as they are inside.
-        packed : list
-            What :meth:`packed` made of them.
-        arena : Arena
-
-        Returns
-        -------
-        list of Tape, one a layer
-        """
-        B, M, dtype = len(state), len(rows), table.dtype
-        tapes, parts = [], self.split_state(state)
-        for layer, cell in enumerate(self.wide):
-            if layer > 0:
-                table = arena.array((layer, "projected"), (M, cell.n_gates * cell.n_hidden), dtype)
-                np.dot(tapes[-1].hidden[B:], weights[layer, "input"], out=table)
-                if cell.bias:
-                    table += weights[layer, "bias"]
-                rows = np.arange(M)
-            tape = Tape(
-                packed[layer],
-                arena.array((layer, "hidden"), (B + M, cell.n_hidden), dtype),
-                arena.array((layer, "memory"), (B + M, cell.n_memory), dtype),
-                arena.array((layer, "gates"), (M, cell.n_gates * cell.n_hidden), dtype),
-                arena.array((layer, "saved"), (M, cell.n_saved * cell.n_hidden), dtype),
-            )
-            tape.hidden[:B], tape.memory[:B] = parts[2 * layer], parts[2 * layer + 1]
-            cell.kernels().forward(sizes, table, rows, *tape, scratch_of(cell, B, arena, dtype))
-            tapes.append(tape)
+    def tapes(self, arena, n_sequences, n_rows, dtype, derivative):
+        """Room for a run over so many sequences and rows; `derivative` says whether it will be run back."""
+        tapes, panel = [], panel_width(dtype)
+        for layer, (cell, width) in enumerate(zip(self.cells, self.wide, strict=True)):
+            gates_shape = n_rows, padded(cell.n_gates * width, panel)
+            n_later = n_rows if derivative else 0
+            shapes = {
+                "hidden": (n_sequences + n_rows, width),
+                "memory": (n_sequences + n_rows, _n_memory(cell, width)),
+                "gates": gates_shape,
+                "saved": (n_rows, cell.n_saved * width),
+                "d_hidden": (n_later, padded(width, panel)),
+                "d_recurrent": (0 if cell.additive else n_later, gates_shape[1]),
+                "d_later": (n_sequences, padded(width, panel)),
+                "d_memory": (n_sequences, _n_memory(cell, width)),
+                "scratch": cell.scratch_shape(n_sequences, width, panel),
+            }
+            arrays = {name: arena.array((layer, name), shape, dtype) for name, shape in shapes.items()}
+            if cell.additive:
+                arrays["d_recurrent"] = arrays["gates"]
+            tapes.append(Tape(**arrays))
         return tapes
 
-    def backward(self, d_hidden, packing, tapes, weights, gradient, arena):
-        """Backpropagation through time, from the gradients (M, H) of the top layer's hidden states.
 
-        Writes to the arrays in `gradient` all but that of the first layer's input weights, and returns the
-        gradients (M, G H) of the first layer's projected inputs.
-        """
-        (M, _), B, dtype = d_hidden.shape, packing.sizes[0], d_hidden.dtype
-        for layer in range(len(self.cells) - 1, -1, -1):
-            cell, tape = self.wide[layer], tapes[layer]
-            d_recurrent = tape.gates if cell.additive else arena.array((layer, "d_recurrent"), tape.gates.shape, dtype)
-            d_later = np.zeros((B, padded(cell.n_hidden, panel_width(dtype))), dtype)
-            d_memory = np.zeros((B, cell.n_memory), dtype)
-            scratch = scratch_of(cell, B, arena, dtype)
-            backward = cell.kernels().backward
-            backward(packing.sizes, d_hidden, d_later, d_memory, *tape, d_recurrent, scratch)
-            d_inputs, before = tape.gates, tape.hidden[:M]
-            if packing.sizes[-1] < B:  # else the rows one step before stand B rows earlier
-                before = arena.array("before", (M, cell.n_hidden), dtype)
-                _gather(tape.hidden, packing.before, before)
-            cell.recurrent_gradient(before, tape.saved, d_recurrent, _of_layer(gradient, layer))
-            if cell.bias:
-                np.add.reduce(d_inputs, axis=0, out=gradient[layer, "bias"])
-            if layer > 0:
-                np.dot(tapes[layer - 1].hidden[B:].T, d_inputs, out=gradient[layer, "input"])
-                d_hidden = d_inputs @ weights[layer, "input"].T
-        return d_inputs
+def _n_memory(cell, width):
+    return width if cell.has_memory else 0
 
 
-def scratch_of(cell, n, arena, dtype):
-    """Working space of a cell's step with n sequences."""
-    return arena.array("scratch", cell.scratch_shape(n, panel_width(dtype)), dtype)
+def _prepared(cell, width, weights, symbols, has_below, arena, derivative):
+    """The weights of one layer of h units, `width` with the padding."""
+    matrix = weights["input"]
+    h, G, I, dtype = cell.n_hidden, cell.n_gates, len(matrix), matrix.dtype
+    bias = arena.array("bias", (1, padded(G * width, panel_width(dtype))), dtype)
+    below = arena.panels("below", G * width, padded(I, UNITS) if derivative and has_below else 0, dtype)
+    columns = arena.once("columns", lambda: wide_columns(h, G, width))
+    if cell.bias:
+        bias[0, : G * width].reshape(G, width)[:, :h] = weights["bias"].reshape(G, h)
+    if not symbols:
+        n_inputs = padded(I, UNITS if has_below else EIGHT)
+        packed = arena.panels("input", n_inputs, G * width, dtype)
+        pack(matrix, columns, n_inputs, packed)
+        if len(below):
+            pack_transposed(matrix, columns, below)
+        matrix = packed
+    return Weights(G, h, matrix, below, bias, cell.packed(weights, width, arena, derivative))
 
 
-def _of_layer(arrays, layer):
-    return {name: array for (other, name), array in arrays.items() if other == layer}
+def in_turn(kernels):
+    """The functions of a stack, made of those of its layers, from the bottom up.
+
+    Returns
+    -------
+    forward : function
+        ``forward(sizes, source, first_input, layers)``.
+    backward : function
+        ``backward(batch, sizes, source, first_input, layers, d_below)``, once ``d_hidden`` of the top layer is there.
+    begin : function
+        ``begin(n, layers)``: n sequences start from zero.
+    carry : function
+        ``carry(n, row, layers)``: n sequences start from what stands from `row` on.
+    """
+    (_, forward, backward, _), *others = kernels
+
+    @inline_here
+    def begin(n, layers):
+        clear(0, n, layers[0].tape.hidden)
+        clear(0, n, layers[0].tape.memory)
+
+    @inline_here
+    def carry(n, row, layers):
+        _copy(n, row, layers[0].tape.hidden)
+        _copy(n, row, layers[0].tape.memory)
+
+    if not others:
+        return forward, backward, begin, carry
+    forward_above, backward_above, begin_above, carry_above = in_turn(others)
+
+    @inline_here
+    def begin_all(n, layers):
+        begin(n, layers)
+        begin_above(n, layers[1:])
+
+    @inline_here
+    def carry_all(n, row, layers):
+        carry(n, row, layers)
+        carry_above(n, row, layers[1:])
+
+    @inline_here
+    def forward_all(sizes, source, first_input, layers):
+        forward(sizes, source, first_input, layers[:1])
+        forward_above(sizes, layers[0].tape.hidden, sizes[0], layers[1:])
+
+    @inline_here
+    def backward_all(batch, sizes, source, first_input, layers, d_below):
+        tape = layers[0].tape
+        backward_above(batch, sizes, tape.hidden, sizes[0], layers[1:], tape.d_hidden)
+        backward(batch, sizes, source, first_input, layers[:1], d_below)
+
+    return forward_all, backward_all, begin_all, carry_all
 
 
-@kernel
-def _gather(array, rows, out):
-    for m in range(len(rows)):
+@inline_here
+def _copy(n, row, array):
+    """Copy n rows to the front."""
+    for b in range(n):
         for j in range(array.shape[1]):
-            out[m, j] = array[rows[m], j]
+            array[b, j] = array[row + b, j]

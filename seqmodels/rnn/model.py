@@ -122,7 +122,7 @@ class RNN(SequenceModel):
         self._network = network = Network(inputs, cells, self.family_, self.marginal_, self.dtype)
         self._weights, self._ready_for = network.initial_weights(generator), None
         self.history_ = []
-        reading, arena = network.read(sequences, row_weights), Arena()
+        weighted, arena = network.weighted(sequences, row_weights), Arena()
 
         def validate(vector):
             terms = network.terms(network.ready(vector), validation, n_jobs=self.n_jobs)
@@ -136,7 +136,7 @@ class RNN(SequenceModel):
 
         outcome = train(
             self._weights,
-            lambda vector, which: network.loss_and_gradient(vector, reading, which, arena, self.n_jobs),
+            lambda vector, which: network.loss_and_gradient(vector, weighted, which, arena, self.n_jobs),
             len(sequences),
             None if validation is None else validate,
             optimizer,

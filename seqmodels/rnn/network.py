@@ -1,67 +1,101 @@
 """Input, causal layers and output of a network under one emission: terms, loss and gradient."""
 
-import math
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 
-from ..products import padded
+from ..jit import kernel
+from ..products import pack, pack_transposed, padded
+from ..simd import panel_width
 from ..threads import in_threads
 from .generation import LANES
-from .layers import Stack, scratch_of
-from .output import output_kernel
-from .packing import Arena, Packing, longest_first
+from .layers import EIGHT, Layout, Stack
+from .packing import Arena, Batch, longest_first, measure, windows
+from .passes import Counts, Output, Reading, passes_of
+from .recurrence import UNITS, Gradient, Layer
 
-__all__ = ["Network", "Reading", "Ready"]
+__all__ = ["Network", "Ready", "Weighted"]
 
 OUTPUT = "output"
-EIGHT = 8  # rows that the matrix product works on together
 LARGEST_SHARD = 32  # sequences that one thread trains on together
 LARGEST_BATCH = 64  # sequences that one thread scores together
-WINDOW = 1 << 21  # inputs of gates that are held at once while scoring
+WINDOW = 1 << 17  # gates that are held at once while scoring, so that they stay in cache
 LITTLE_WORK, MUCH_WORK = 3.5e7, 3e8  # multiplications and additions
 TINY = float(np.finfo(float).tiny)
 N_OUTPUTS = 1 << 17  # raw outputs that are held at once, so that they stay in cache
 
 
-class Reading(NamedTuple):
-    """Sequences as a network reads and predicts them."""
+class Weighted(NamedTuple):
+    """Sequences that a network reads and predicts, and how often they count in the loss."""
 
-    encoded: np.ndarray  # (M,) or (M, I) what stands before each observation
-    values: np.ndarray  # (M, D) the observations
-    offsets: np.ndarray  # (N + 1,)
-    counted: np.ndarray  # (M,) how often each counts: 0 where it is missing or merely given
-    masses: np.ndarray  # (N,) their sums
-    plain: bool  # whether all that are not missing count once
+    reading: Reading
+    counts: Counts
+    masses: np.ndarray  # (N,) the number of observations that count
 
 
 class Ready(NamedTuple):
     """Weights ready for use."""
 
-    weights: dict  # wide arrays by (layer, name)
-    packed: list  # the recurrent weights of each layer as its kernels want them
-    above: list  # and what stands above each layer; none for the derivative
+    weights: dict  # arrays by (layer, name), as the user sees them
+    layers: list  # Weights of each layer
+    output: tuple  # those of the output as panels (H, R), transposed ones (none for scoring), and bias
+    rooms: list  # in which nobody scores at the moment
 
 
-class _Layout:
-    """Where each array lies in a vector of weights."""
+class _Room:
+    """What one thread works in, again and again: arrays for so many sequences, rows and steps, or more.
 
-    def __init__(self, shapes):
-        self.shapes = shapes
-        ends = np.cumsum([math.prod(shape) for shape in shapes.values()]).tolist()
-        self.size = ends[-1]
-        starts = [0, *ends[:-1]]
-        self._parts = [(key, slice(*part), shapes[key]) for key, *part in zip(shapes, starts, ends, strict=True)]
+    Parameters
+    ----------
+    network : Network
+    sums : array, optional
+        Memory in which gradients are added up; without it, there is no way back.
+    """
 
-    def named(self, vector):
-        return {key: vector[part].reshape(shape) for key, part, shape in self._parts}
+    def __init__(self, network, sums=None):
+        self._network, self.sums, self._size = network, sums, (0, 0, 0, 0)
+        self._arena = Arena()
+        self.nothing = np.empty((0, 0), network.dtype)
+        self.gradients = None if sums is None else network.sums_in(sums)
+
+    def enter(self, ready, n_sequences, n_rows, n_steps, n_held=None):
+        """The room itself, once there is enough of it; `n_held` rows are held at once (all, by default)."""
+        size = n_sequences, n_rows, n_steps, n_rows if n_held is None else n_held
+        if any(own < wanted for own, wanted in zip(self._size, size, strict=True)):
+            self._size = size = tuple(map(max, self._size, size))
+            self._furnish(*size)
+        self.layers = tuple(map(Layer, ready.layers, self._tapes, self._by_layer))
+        self.output = Output(*ready.output, *self._above)
+        return self
+
+    def _furnish(self, n_sequences, n_rows, n_steps, n_held):
+        network, arena, dtype = self._network, self._arena, self._network.dtype
+        self.batch = Batch.of_size(n_sequences, n_rows, n_steps)
+        if network.inputs.symbols:
+            self.source = np.empty(n_held, dtype=np.int64)
+        else:
+            self.source = arena.array("source", (n_held, padded(network.inputs.width, EIGHT)), dtype)
+        self._tapes = network.stack.tapes(arena, n_sequences, n_held, dtype, self.sums is not None)
+        no_gradient = Gradient(*[self.nothing] * len(Gradient._fields))
+        names = range(len(self._tapes))
+        self._by_layer = [
+            no_gradient if self.sums is None else Gradient(*(self.gradients[n, name] for name in Gradient._fields))
+            for n in names
+        ]
+        size = network.n_output_rows
+        raw = arena.array("raw", (size, network.n_output_columns), dtype)
+        above = (self.nothing, self.nothing) if self.sums is None else (
+            self.gradients[OUTPUT, "weight"], self.gradients[OUTPUT, "bias"]
+        )  # fmt: skip
+        self._above = network.n_raw, network.constants, raw, np.empty(size), *above
 
 
 class Network:
     """The function that weights turn sequences into: raw outputs, and from them likelihoods.
 
     All weights live in one vector; :meth:`named` gives views of its parts. Inside, layers are a little wider
-    (see :class:`~seqmodels.rnn.layers.Stack`), and so is their vector.
+    (see :class:`~seqmodels.rnn.layers.Stack`).
 
     Parameters
     ----------
@@ -80,24 +114,45 @@ class Network:
         self.family = family
         self.marginal = marginal
         self.dtype = np.dtype(dtype)
-        R = family.n_raw(marginal)
-        self._layout, self._wide = (
-            _Layout(
-                self.stack.weight_shapes(inputs.width, wide)
-                | {(OUTPUT, "weight"): (layers[-1].n_hidden, R), (OUTPUT, "bias"): (R,)}
-            )
-            for wide, layers in ((False, cells), (True, self.stack.wide))
+        R, H = family.n_raw(marginal), self.stack.n_outputs
+        self.n_raw = R
+        self._layout = Layout(
+            self.stack.weight_shapes(inputs.width)
+            | {(OUTPUT, "weight"): (cells[-1].n_hidden, R), (OUTPUT, "bias"): (R,)}
         )
-        self._rows_of_outputs = max(EIGHT, N_OUTPUTS // R)
-        self._compiled_gradient, self._constants = family.compiled_gradient(marginal, self.dtype)
-        self._columns = {OUTPUT: (R, R)}
-        for layer, (cell, wide) in enumerate(zip(cells, self.stack.wide, strict=True)):
-            self._columns[layer] = cell.n_hidden, wide.n_hidden
+        self.n_output_columns = columns = padded(padded(R, UNITS), panel_width(self.dtype))
+        self._sums = Layout(
+            self.stack.gradient_shapes(inputs.width, inputs.symbols, self.dtype)
+            | {(OUTPUT, "weight"): (H, columns), (OUTPUT, "bias"): (1, columns)},
+            multiple=panel_width(np.float32),
+        )
+        self._pieces = np.array([piece for key in self._layout.shapes for piece in self._pieces_of(key)])
+        self.n_output_rows = min(128, max(32, N_OUTPUTS // columns))
+        gradient, self.constants = family.compiled_gradient(marginal, self.dtype)
+        kernels = tuple(cell.kernels() for cell in cells)
+        self._passes = passes_of(kernels, gradient, type(family).__name__ if gradient else "")
         self.shapes, self.n_weights = self._layout.shapes, self._layout.size
+
+    def _pieces_of(self, key):
+        """Where the parts of an array stand in a vector of weights and among the sums of gradients.
+
+        Start and step from row to row in the one, the same in the other, rows and columns.
+        """
+        (start, shape), (wide_start, wide_shape) = self._layout.place(key), self._sums.place(key)
+        n_rows, n_columns = (1, *shape)[-2:]
+        own, wide = n_columns, n_columns
+        if key[0] != OUTPUT and n_columns < wide_shape[1]:
+            own, wide = self.stack.cells[key[0]].n_hidden, self.stack.wide[key[0]]
+        for gate in range(n_columns // own):
+            yield start + gate * own, n_columns, wide_start + gate * wide, wide_shape[1], n_rows, own
 
     def named(self, vector):
         """Views of a vector (W,) as arrays by (layer, name)."""
         return self._layout.named(vector)
+
+    def sums_in(self, memory):
+        """The arrays by (layer, name) in which gradients are added up, in memory for all of them."""
+        return self._sums.named(memory)
 
     def initial_weights(self, generator):
         """A vector (W,) to start from: the cells' own choice, and zero above them."""
@@ -107,88 +162,37 @@ class Network:
             weights[key][...] = array
         return vector
 
-    # ---------------------------------------------------------------- wide weights
-
-    def _pairs(self, vector, wide_vector):
-        """Each array of a vector, and the part of the wide array that it is."""
-        wide = self._wide.named(wide_vector)
-        for key, array in self.named(vector).items():
-            own, wider = self._columns[key[0]]
-            array = array.reshape(*array.shape[:-1], -1, own)
-            part = wide[key].reshape(*wide[key].shape[:-1], -1, wider)[..., :own]
-            yield array, part[: len(array)]
-
     def ready(self, vector, arena=None, derivative=False):
-        """Prepare a vector (W,) of weights, for `derivative` or for scoring alone."""
+        """Prepare a vector (W,) of weights, for scoring or for the `derivative` too."""
         arena = Arena() if arena is None else arena
-        wide = vector
-        if self._wide.size > self.n_weights:
-            wide = arena.array("wide weights", (self._wide.size,), self.dtype)
-            for array, part in self._pairs(vector, wide):
-                part[...] = array
-        weights = self._wide.named(wide)
-        packed = self.stack.packed(weights, arena, derivative)
-        output = weights[OUTPUT, "weight"], weights[OUTPUT, "bias"]
-        return Ready(weights, packed, [] if derivative else self.stack.above(weights, output, arena))
+        weights, H, R = arena.views(vector, self.named), self.stack.n_outputs, self.n_raw
+        layers = self.stack.prepared(weights, self.inputs.symbols, arena, derivative)
+        matrix = weights[OUTPUT, "weight"]
+        packed = arena.panels("output", H, padded(R, UNITS), self.dtype)
+        transposed = arena.panels("transposed", R, H if derivative else 0, self.dtype)
+        columns = arena.once("columns", lambda: np.arange(R))
+        pack(matrix, columns, H, packed)
+        if derivative:
+            pack_transposed(matrix, columns, transposed)
+        bias = arena.array("bias", (1, self.n_output_columns), self.dtype)
+        bias[0, :R] = weights[OUTPUT, "bias"]
+        return Ready(weights, layers, (packed, transposed, bias), [])
 
-    def _narrow(self, wide_gradient):
-        if self._wide.size == self.n_weights:
-            return wide_gradient
-        gradient = np.empty(self.n_weights, self.dtype)
-        for array, part in self._pairs(gradient, wide_gradient):
-            array[...] = part
-        return gradient
+    # ---------------------------------------------------------------- what kernels work on
 
-    # ---------------------------------------------------------------- forward
+    def read(self, sequences):
+        """What the network reads at each observation of a `Sequences`, and what is to be predicted there."""
+        return Reading(self.inputs.read(sequences.values, sequences.offsets), sequences.values, sequences.offsets)
 
-    def read(self, sequences, row_weights=None):
-        """What the network reads at each observation of a `Sequences`, and what is to be predicted there.
+    def weighted(self, sequences, row_weights=None):
+        """The same for training; `row_weights` (M,) say how often each observation counts."""
+        scored = sequences.scored
+        plain = bool((scored | sequences.missing.all(axis=1)).all()) and row_weights is None
+        counted = scored * (1.0 if row_weights is None else row_weights)
+        masses = np.add.reduceat(counted, sequences.offsets[:-1])
+        return Weighted(self.read(sequences), Counts(counted, plain), masses)
 
-        Parameters
-        ----------
-        sequences : Sequences
-        row_weights : array (M,), optional
-            How often each observation counts.
-        """
-        encoded = self.inputs.encode(sequences.values)
-        starts = sequences.offsets[:-1]
-        encoded[1:] = encoded[:-1].copy()
-        encoded[starts] = self.inputs.start(len(starts))
-        counted = sequences.scored.astype(float)
-        plain = bool((sequences.scored | sequences.missing.all(axis=1)).all()) and row_weights is None
-        if row_weights is not None:
-            counted *= row_weights
-        masses = np.add.reduceat(counted, starts)
-        return Reading(encoded, sequences.values, sequences.offsets, counted, masses, plain)
-
-    def _forward(self, encoded, sizes, state, ready, arena):
-        table, rows = self._projected(encoded, ready)
-        return self.stack.forward(table, rows, sizes, state, ready.weights, ready.packed, arena)
-
-    def _projected(self, encoded, ready):
-        return self.inputs.project(encoded, ready.weights[0, "input"], ready.weights.get((0, "bias")))
-
-    def _raw(self, hidden, ready, out=None):
-        raw = np.dot(hidden, ready.weights[OUTPUT, "weight"], out=out)
-        raw += ready.weights[OUTPUT, "bias"]
-        return raw
-
-    def _sweep(self, ready, reading, packing, n_rows):
-        """Forward over some sequences, so many rows at once that they stay small in memory.
-
-        Yields the packed rows of each window, the number of rows that stand before them on its tapes, and the
-        tapes, which are valid until the next window.
-        """
-        arena = Arena()
-        n_rows = n_rows or max(EIGHT, WINDOW // self.stack.n_state)
-        state = np.zeros((packing.sizes[0], self.stack.n_state), self.dtype)
-        for steps, rows in packing.windows(n_rows):
-            encoded = reading.encoded[packing.rows[rows]]
-            tapes = self._forward(encoded, packing.sizes[steps], state, ready, arena)
-            yield rows, len(state), tapes
-            running = packing.sizes[steps.stop] if steps.stop < len(packing.sizes) else 0
-            last = len(state) + rows.stop - rows.start - packing.sizes[steps.stop - 1]
-            state = _states(tapes, slice(last, last + running))
+    # ---------------------------------------------------------------- scoring
 
     def _batches(self, sequences, batch_size):
         """All sequences in batches of similar length."""
@@ -196,40 +200,86 @@ class Network:
         work = 2 * self.n_weights * sequences.n_observations
         return _shards(order, batch_size or shard_size(len(order), LARGEST_BATCH, work))
 
+    def _n_rows(self, n_rows, B):
+        """Rows of a window: at least the sequences that run side by side."""
+        most = max(cell.n_gates * width for cell, width in zip(self.stack.cells, self.stack.wide, strict=True))
+        return max(B, n_rows or max(128, WINDOW // most))
+
     def terms(self, ready, sequences, batch_size=None, n_rows=None, n_jobs=None):
         """The terms log p(x_t given x_<t), (M,)."""
         reading, terms = self.read(sequences), np.empty(sequences.n_observations)
-        n_rows = n_rows or max(EIGHT, WINDOW // max(bias.shape[1] for _, bias in ready.above))
-        n_raw = self.family.n_raw(self.marginal)
 
         def score(which):
-            packing, arena = Packing.of(reading.offsets, which), Arena()
-            state = np.zeros((len(which), self.stack.n_state), self.dtype)
-            for steps, rows in packing.windows(n_rows):
-                here, sizes = packing.rows[rows], packing.sizes[steps]
-                table, codes = self._projected(reading.encoded[here], ready)
-                raw, state = self.stack.follow(table, codes, sizes, state[: sizes[0]], ready.packed, ready.above, arena)
-                raw = np.ascontiguousarray(raw[:, :n_raw])
-                d_raw = arena.array("d_raw", raw.shape, self.dtype)
-                terms[here] = self.family.value_and_gradient(reading.values[here], raw, self.marginal, d_raw)
+            with self._room(ready) as room:
+                n_rows_here, n_steps, _ = measure(reading.offsets, which)
+                held = min(n_rows_here, self._n_rows(n_rows, len(which)))
+                room.enter(ready, len(which), n_rows_here, n_steps, held)
+                self._passes.score(reading, which, room.batch, room.source, held, room.layers, room.output, terms)
 
-        in_threads(score, self._batches(sequences, batch_size), n_jobs)
+        def score_in_windows(which):
+            for batch, rows, n_before, layers in self._sweep(ready, reading, which, n_rows):
+                hidden = layers[-1].tape.hidden[n_before : n_before + rows.stop - rows.start]
+                raw, here = self._raw(hidden, ready), batch.rows[rows]
+                terms[here] = self.family.value_and_gradient(
+                    reading.values[here], raw, self.marginal, np.empty_like(raw)
+                )
+
+        task = score if self._passes.score else score_in_windows
+        in_threads(task, self._batches(sequences, batch_size), n_jobs)
         return terms
 
-    def _parts_of(self, n_rows):
-        """Cut rows such that the raw outputs of each part stay in cache."""
-        step = self._rows_of_outputs
-        return [slice(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
+    @contextmanager
+    def _room(self, ready):
+        """A room that nobody else is in."""
+        try:
+            room = ready.rooms.pop()
+        except IndexError:
+            room = _Room(self)
+        yield room
+        ready.rooms.append(room)
+
+    def _sweep(self, ready, reading, which, n_rows):
+        """Forward over some sequences, so many rows at once that they stay small in memory.
+
+        Yields the batch, its rows in each window, the number of rows that stand before them on the tapes, and the
+        layers, whose tapes are valid until the next window.
+        """
+        batch, B = Batch.of(reading.offsets, which), len(which)
+        size = min(len(batch.rows), self._n_rows(n_rows, B))
+        state = np.zeros((B, self.stack.n_state), self.dtype)
+        with self._room(ready) as room:
+            layers = room.enter(ready, B, 0, 0, size).layers
+            for steps, rows in windows(batch.sizes, size):
+                n = rows.stop - rows.start
+                _fill(room.source, reading.encoded[batch.rows[rows]])
+                self._put(layers, state)
+                self._passes.forward(batch.sizes[steps], room.source, layers)
+                yield batch, rows, len(state), layers
+                running = batch.sizes[steps.stop] if steps.stop < len(batch.sizes) else 0
+                last = len(state) + n - batch.sizes[steps.stop - 1]
+                state = _states(layers, slice(last, last + running))
+
+    def _put(self, layers, state):
+        """Let runs start from a state (n, U)."""
+        parts = iter(self.stack.split_state(state))
+        for layer in layers:
+            layer.tape.hidden[: len(state)] = next(parts)
+            layer.tape.memory[: len(state)] = next(parts)
+
+    def _raw(self, hidden, ready):
+        """Raw outputs (n, R) above hidden states (n, H)."""
+        weight = ready.weights[OUTPUT, "weight"]
+        return hidden[:, : len(weight)] @ weight + ready.weights[OUTPUT, "bias"]
 
     # ---------------------------------------------------------------- loss and gradient
 
-    def loss_and_gradient(self, vector, reading, which, arena=None, n_jobs=None):
+    def loss_and_gradient(self, vector, weighted, which, arena=None, n_jobs=None):
         """Log-likelihood of some sequences, and the gradient of its negative mean over their observations.
 
         Parameters
         ----------
         vector : array (W,)
-        reading : Reading
+        weighted : Weighted
         which : array of int
             The sequences of the batch.
         arena : Arena, optional
@@ -246,71 +296,67 @@ class Network:
         gradient : array (W,)
             Of the loss ``-log_likelihood / mass``; in the memory of the arena.
         """
-        arena = Arena() if arena is None else arena
+        arena, reading = Arena() if arena is None else arena, weighted.reading
         ready = self.ready(vector, arena, derivative=True)
-        mass = max(float(np.add.reduce(reading.masses[which])), TINY)
-        work = 6 * self.n_weights * int(np.add.reduce(reading.offsets[which + 1] - reading.offsets[which]))
-        size = shard_size(len(which), LARGEST_SHARD, work)
-        shards = _shards(longest_first(reading.offsets, which), size)
-        tasks = [(shard, arena.part(("shard", number))) for number, shard in enumerate(shards)]
-        found = in_threads(lambda task: self._shard(ready, reading, *task), tasks, n_jobs)
-        log_likelihood, total = found[0]
-        for value, gradient in found[1:]:
-            log_likelihood += value
-            total += gradient
-        gradient = self._narrow(total)
-        gradient *= self.dtype.type(-1 / mass)
-        return log_likelihood, mass, gradient
+        which = longest_first(reading.offsets, which)
+        M, _, _ = measure(reading.offsets, which)
+        shards = _shards(which, shard_size(len(which), LARGEST_SHARD, 6 * self.n_weights * M))
+        sums, rooms = arena.rooms(len(shards), self._sums.size, self.dtype, lambda memory: _Room(self, memory))
+        run = self._shard if self._passes.shard else self._shard_in_parts
+        tasks = list(zip(shards, rooms[: len(shards)], strict=True))
+        found = in_threads(lambda task: run(ready, weighted, *task), tasks, n_jobs)
+        mass = max(float(np.add.reduce(weighted.masses[which])), TINY)
+        gradient = arena.array("gradient", (self.n_weights,), self.dtype)
+        _collect(sums[: len(shards)], self._pieces, self.dtype.type(-1 / mass), gradient)
+        return sum(found), mass, gradient
 
-    def _shard(self, ready, reading, which, arena):
-        """Log-likelihood of some sequences, and its gradient (wide), in one thread."""
-        packing = Packing.of(reading.offsets, which)
-        encoded = reading.encoded[packing.rows]
-        state = np.zeros((len(which), self.stack.n_state), self.dtype)
-        tapes = self._forward(encoded, packing.sizes, state, ready, arena)
-        vector = arena.array("gradient", (self._wide.size,), self.dtype)
-        gradient = self._wide.named(vector)
-        value, d_hidden = self._output(tapes[-1].hidden[len(which) :], reading, packing.rows, ready, gradient, arena)
-        d_projected = self.stack.backward(d_hidden, packing, tapes, ready.weights, gradient, arena)
-        self.inputs.gradient(encoded, d_projected, gradient[0, "input"])
-        return value, vector
+    def _shard(self, ready, weighted, which, room):
+        """Log-likelihood of some sequences; adds up the gradients."""
+        n_rows, n_steps, _ = measure(weighted.reading.offsets, which)
+        room.enter(ready, len(which), n_rows, n_steps)
+        return self._passes.shard(
+            weighted.reading, weighted.counts, which, room.batch, room.source, room.layers, room.output, room.sums,
+            room.nothing,
+        )  # fmt: skip
 
-    def _output(self, hidden, reading, rows, ready, gradient, arena):
-        """Log-likelihood above given hidden states, and its gradient in them; a part of the rows at a time."""
+    def _shard_in_parts(self, ready, weighted, which, room):
+        """The same under a family whose gradient is not for kernels."""
+        reading, B = weighted.reading, len(which)
+        batch = Batch.of(reading.offsets, which)
+        M = len(batch.rows)
+        layers, source, gradients = room.enter(ready, B, M, 0).layers, room.source, room.gradients
+        tape = layers[-1].tape
+        _fill(source, reading.encoded[batch.rows])
+        self._put(layers, np.zeros((B, self.stack.n_state), self.dtype))
+        self._passes.forward(batch.sizes, source, layers)
         weight = ready.weights[OUTPUT, "weight"]
-        d_weight, d_bias = gradient[OUTPUT, "weight"], gradient[OUTPUT, "bias"]
-        d_hidden = arena.array("d_hidden", hidden.shape, self.dtype)
-        if self._compiled_gradient is not None:
-            n = min(len(hidden), self._rows_of_outputs)
-            raw, d_raw = (arena.array(name, (n, len(d_bias)), self.dtype) for name in ("raw", "d_raw"))
-            d_weight_part = arena.array("d_weight", weight.shape, self.dtype)
-            output = output_kernel(self._compiled_gradient, type(self.family).__name__)
-            log_likelihood = output(
-                hidden, weight, ready.weights[OUTPUT, "bias"], reading.values, rows, reading.counted, reading.plain,
-                self._constants, raw, d_raw, d_hidden, d_weight, d_weight_part, d_bias,
-            )  # fmt: skip
-            return log_likelihood, d_hidden
-        log_likelihood = 0.0
-        for part in self._parts_of(len(hidden)):
-            here = rows[part]
-            shape = len(here), len(d_bias)
-            raw = self._raw(hidden[part], ready, arena.array("raw", shape, self.dtype))
-            d_raw = arena.array("d_raw", shape, self.dtype)
-            terms = self.family.value_and_gradient(reading.values[here], raw, self.marginal, d_raw)
-            if reading.plain:
-                log_likelihood += float(np.add.reduce(terms))
-            else:
-                counted = reading.counted[here]
-                log_likelihood += float(terms @ counted)
-                d_raw *= counted.astype(self.dtype)[:, None]
-            np.dot(d_raw, weight.T, out=d_hidden[part])
-            if part.start == 0:
-                np.dot(hidden[part].T, d_raw, out=d_weight)
-                np.add.reduce(d_raw, axis=0, out=d_bias)
-            else:
-                d_weight += hidden[part].T @ d_raw
-                d_bias += d_raw.sum(axis=0)
-        return log_likelihood, d_hidden
+        log_likelihood, d_weight, d_bias = 0.0, np.zeros_like(weight), np.zeros(self.n_raw, self.dtype)
+        tape.d_hidden[:M] = 0
+        size = max(EIGHT, N_OUTPUTS // self.n_raw)
+        for first in range(0, M, size):
+            rows = batch.rows[first : first + size]
+            end = first + len(rows)
+            hidden = tape.hidden[B + first : B + end, : len(weight)]
+            raw, values = self._raw(hidden, ready), reading.values[rows]
+            value, d_raw = self._value_and_gradient(raw, values, weighted.counts, rows)
+            log_likelihood += value
+            tape.d_hidden[first:end, : len(weight)] = d_raw @ weight.T
+            d_weight += hidden.T @ d_raw
+            d_bias += d_raw.sum(axis=0)
+        self._passes.backward(batch, batch.sizes, source, layers, room.sums, room.nothing)
+        gradients[OUTPUT, "weight"][: len(weight), : self.n_raw] = d_weight
+        gradients[OUTPUT, "bias"][0, : self.n_raw] = d_bias
+        return log_likelihood
+
+    def _value_and_gradient(self, raw, values, counts, rows):
+        """Log-likelihood under raw outputs (n, R), and its gradient in them."""
+        d_raw = np.empty_like(raw)
+        terms = self.family.value_and_gradient(values, raw, self.marginal, d_raw)
+        if counts.plain:
+            return float(np.add.reduce(terms)), d_raw
+        counted = counts.counted[rows]
+        d_raw *= counted.astype(self.dtype)[:, None]
+        return float(terms @ counted), d_raw
 
     # ---------------------------------------------------------------- step by step
 
@@ -319,21 +365,16 @@ class Network:
 
         For one layer that reads symbols, under the family of symbols.
         """
-        (T, n), (cell,), dtype = uniforms.shape, self.stack.wide, self.dtype
-        table, _ = self._projected(np.arange(self.inputs.width), ready)
-        hidden, memory = (np.concatenate([part, part]) for part in self.stack.split_state(state))
-        arena, ((above, _),) = Arena(), ready.above
+        (T, n), (cell,) = uniforms.shape, self.stack.cells
         offset = ready.weights[OUTPUT, "bias"] + np.log(self.marginal.probabilities)
         odds = np.full((1, padded(len(offset), LANES)), -np.inf)
-        raw = arena.array("raw", (n, len(above) // cell.n_hidden * above.shape[1]), dtype)
-        gates = arena.array("gates", (n, cell.n_gates * cell.n_hidden), dtype)
-        saved = arena.array("saved", (n, cell.n_saved * cell.n_hidden), dtype)
-        codes = np.empty((T, n), dtype=np.int64)
-        scratch = scratch_of(cell, n, arena, dtype)
-        cell.kernels().generate(
-            uniforms, 1 / temperature, table, ready.packed[0], hidden, memory, gates, saved, scratch, above, raw,
-            offset, odds, codes,
-        )  # fmt: skip
+        raw, codes = np.empty((n, self.n_output_columns), self.dtype), np.empty((T, n), dtype=np.int64)
+        with self._room(ready) as room:
+            (layer,) = room.enter(ready, n, 0, 0, n).layers
+            self._put([layer], state)
+            cell.kernels().generate(
+                uniforms, 1 / temperature, layer.weights, layer.tape, ready.output[0], raw, offset, odds, codes
+            )
         return codes
 
     def start_state(self, ready, n):
@@ -347,20 +388,24 @@ class Network:
 
     def _advance(self, state, encoded, ready):
         n = len(state)
-        return _states(self._forward(encoded, np.array([n]), state, ready, Arena()), slice(n, None))
+        with self._room(ready) as room:
+            layers = room.enter(ready, n, 0, 0, n).layers
+            _fill(room.source, encoded)
+            self._put(layers, state)
+            self._passes.forward(np.array([n]), room.source, layers)
+            return _states(layers, slice(n, 2 * n))
 
     def states_after(self, ready, sequences, batch_size=None, n_rows=None, n_jobs=None):
         """Hidden states and memories (N, U) after all of each sequence."""
         reading, states = self.read(sequences), np.empty((len(sequences), self.stack.n_state), self.dtype)
 
         def follow(which):
-            packing = Packing.of(reading.offsets, which)
-            last = packing.last
-            for rows, n_before, tapes in self._sweep(ready, reading, packing, n_rows):
+            for batch, rows, n_before, layers in self._sweep(ready, reading, which, n_rows):
+                last = batch.last
                 ending = (rows.start <= last) & (last < rows.stop)
-                before = _states(tapes, last[ending] - rows.start + n_before)
-                encoded = self.inputs.encode(reading.values[packing.rows[last[ending]]])
-                states[packing.order[ending]] = self._advance(before, encoded, ready)
+                before = _states(layers, last[ending] - rows.start + n_before)
+                encoded = self.inputs.encode(reading.values[batch.rows[last[ending]]])
+                states[which[ending]] = self._advance(before, encoded, ready)
 
         in_threads(follow, self._batches(sequences, batch_size), n_jobs)
         return states
@@ -384,6 +429,24 @@ def _shards(order, size):
     return [order[first : first + size] for first in range(0, len(order), size)]
 
 
-def _states(tapes, rows):
+def _fill(source, encoded):
+    """Let a run read what is encoded (n, ...); columns may be padded."""
+    source[(slice(len(encoded)), *map(slice, encoded.shape[1:]))] = encoded
+
+
+def _states(layers, rows):
     """Hidden state and memory of all layers side by side, (n, U), in some rows of the tapes."""
-    return np.concatenate([part[rows] for tape in tapes for part in (tape.hidden, tape.memory)], axis=1)
+    return np.concatenate([part[rows] for layer in layers for part in (layer.tape.hidden, layer.tape.memory)], axis=1)
+
+
+@kernel
+def _collect(sums, pieces, scale, gradient):
+    """The sum over shards of the gradients, times `scale`, without the padding."""
+    for p in range(len(pieces)):
+        start, step, wide_start, wide_step, n_rows, n_columns = pieces[p]
+        for row in range(n_rows):
+            place, wide_place = start + row * step, wide_start + row * wide_step
+            for shard in range(len(sums)):
+                for j in range(n_columns):
+                    term = scale * sums[shard, wide_place + j]
+                    gradient[place + j] = term if shard == 0 else gradient[place + j] + term

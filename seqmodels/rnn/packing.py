@@ -5,42 +5,40 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import kernel
+from ..jit import inline, kernel
 from ..products import aligned, panels_shape
 
-__all__ = ["Arena", "Packing", "longest_first"]
+__all__ = ["Arena", "Batch", "lay_out", "longest_first", "measure", "windows"]
 
 
-class Packing(NamedTuple):
-    """Where the observations of some sequences stand, time-major and longest sequence first."""
+class Batch(NamedTuple):
+    """Where the observations of some sequences stand, time-major and longest sequence first.
 
-    rows: np.ndarray  # (M,) their places in the data
+    Arrays may be longer than the batch that :func:`lay_out` has written to them.
+    """
+
     sizes: np.ndarray  # (T,) how many sequences still run at each step
+    rows: np.ndarray  # (M,) their places in the data
     before: np.ndarray  # (M,) the row one step before, where the B rows of the start stand in front
-    order: np.ndarray  # (N,) the sequences, longest first
+    places: np.ndarray  # (B + M,) 0, 1, ...
+
+    @classmethod
+    def of_size(cls, n_sequences, n_rows, n_steps):
+        """Room for a batch."""
+        sizes, rows, before = (np.empty(n, dtype=np.int64) for n in (n_steps, n_rows, n_rows))
+        return cls(sizes, rows, before, np.arange(n_sequences + n_rows))
 
     @classmethod
     def of(cls, offsets, which):
-        """Pack the sequences `which` of those between `offsets`."""
-        which = longest_first(offsets, which)
-        M, T = _rows_and_steps(offsets, which)
-        rows, before, sizes = np.empty(M, dtype=np.int64), np.empty(M, dtype=np.int64), np.empty(T, dtype=np.int64)
-        _pack_rows(offsets, which, rows, sizes, before)
-        return cls(rows, sizes, before, which)
-
-    def windows(self, n_rows):
-        """Cut the steps into windows of at most `n_rows` rows, or one step: pairs of slices, steps and rows."""
-        if len(self.rows) <= n_rows:
-            yield slice(0, len(self.sizes)), slice(0, len(self.rows))
-            return
-        ends = np.cumsum(self.sizes)
-        cuts = np.flatnonzero(np.diff((ends - 1) // n_rows)) + 1
-        for start, stop in zip([0, *cuts], [*cuts, len(ends)], strict=True):
-            yield slice(start, stop), slice(ends[start] - self.sizes[start], ends[stop - 1])
+        """The sequences `which` (N,) of those between `offsets`, longest first."""
+        n_rows, n_steps, _ = measure(offsets, which)
+        batch = cls.of_size(len(which), n_rows, n_steps)
+        _lay_out(offsets, which, batch)
+        return batch
 
     @property
     def last(self):
-        """The packed row (N,) of the last step of each sequence, in the order of `order`."""
+        """The row (N,) of the last step of each sequence."""
         lengths = (np.arange(self.sizes[0])[:, None] < self.sizes).sum(axis=1)
         firsts = np.cumsum(self.sizes) - self.sizes
         return firsts[lengths - 1] + np.arange(self.sizes[0])
@@ -48,42 +46,56 @@ class Packing(NamedTuple):
 
 def longest_first(offsets, which):
     """The sequences `which`, longest first; those of one length keep their order."""
-    if _stand_longest_first(offsets, which):
+    if measure(offsets, which)[2]:
         return which
     return which[np.argsort(offsets[which] - offsets[which + 1], kind="stable")]
 
 
 @kernel
-def _stand_longest_first(offsets, which):
-    for i in range(1, len(which)):
-        if offsets[which[i] + 1] - offsets[which[i]] > offsets[which[i - 1] + 1] - offsets[which[i - 1]]:
-            return False
-    return True
-
-
-@kernel
-def _rows_and_steps(offsets, which):
-    M = T = 0
+def measure(offsets, which):
+    """Observations, steps, and whether the sequences stand longest first."""
+    n_rows, n_steps, falling = 0, 0, True
+    previous = -1
     for n in which:
-        M += offsets[n + 1] - offsets[n]
-        T = max(T, offsets[n + 1] - offsets[n])
-    return M, T
+        length = offsets[n + 1] - offsets[n]
+        falling = falling and (previous < 0 or length <= previous)
+        n_rows += length
+        n_steps = max(n_steps, length)
+        previous = length
+    return n_rows, n_steps, falling
 
 
-@kernel
-def _pack_rows(offsets, which, rows, sizes, before):
+@inline
+def lay_out(offsets, which, batch):
+    """Write a batch of sequences, longest first; returns its rows M and its steps T."""
     B = running = len(which)
+    n_steps = offsets[which[0] + 1] - offsets[which[0]]
     m = earlier = 0
-    for t in range(len(sizes)):
+    for t in range(n_steps):
         while offsets[which[running - 1]] + t >= offsets[which[running - 1] + 1]:
             running -= 1
-        sizes[t] = running
+        batch.sizes[t] = running
         first = m
         for b in range(running):
-            rows[m] = offsets[which[b]] + t
-            before[m] = earlier + b
+            batch.rows[m] = offsets[which[b]] + t
+            batch.before[m] = earlier + b
             m += 1
         earlier = B + first
+    return m, n_steps
+
+
+_lay_out = kernel(lay_out)
+
+
+def windows(sizes, n_rows):
+    """Cut steps into windows of at most `n_rows` rows, or one step: pairs of slices, steps and rows."""
+    ends = np.cumsum(sizes)
+    start = first = 0
+    while start < len(sizes):
+        stop = max(start + 1, int(np.searchsorted(ends, first + n_rows, side="right")))
+        end = int(ends[stop - 1])
+        yield slice(start, stop), slice(first, end)
+        start, first = stop, end
 
 
 class Arena:
@@ -113,6 +125,22 @@ class Arena:
     def panels(self, name, n_rows, n_columns, dtype):
         """Room for a matrix in panels, always of one shape under this name; beyond the matrix it is zero."""
         return self.array(name, panels_shape(n_rows, n_columns, dtype), dtype)
+
+    def views(self, vector, make):
+        """What `make` makes of a vector, remembered as long as it is the same vector."""
+        given = self._given.get("views")
+        if given is None or given[0] is not vector:
+            given = self._given["views"] = vector, make(vector)
+        return given[1]
+
+    def rooms(self, n, size, dtype, make):
+        """Memory (n or more, size), and for each of its rows what `make` makes of it."""
+        sums, rooms = self._given.get("rooms", ((), ()))
+        if len(sums) < n:
+            sums = aligned((n, size), dtype)
+            rooms = [make(memory) for memory in sums]
+            self._given["rooms"] = sums, rooms
+        return sums, rooms
 
     def once(self, name, make):
         """What `make` gives when it is called for the first time."""

@@ -10,12 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import ARITHMETIC, inline, kernel
-from ..products import add_panel, add_product, padded
+from ..jit import APART, ARITHMETIC, inline, inline_here, kernel
+from ..products import add_outer, add_panel, add_product, padded, product
 from ..simd import PANEL_BYTES, load, splat, store
 from .generation import draw
 
-__all__ = ["UNITS", "Kernels", "clear", "in_blocks", "pointwise", "units_in_block", "unroll"]
+__all__ = [
+    "UNITS", "Gradient", "Kernels", "Layer", "Tape", "Weights", "add_rows", "clear", "in_blocks", "pointwise", "spread",
+    "total_rows", "units_in_block", "unroll",
+    "wide_columns",
+]  # fmt: skip
 
 UNITS = 16
 """Units in a vector; layers are as wide as a multiple of it."""
@@ -23,21 +27,85 @@ UNITS = 16
 ALIKE = PANEL_BYTES // 8
 """Numbers that are copied at once; every panel has a multiple of it."""
 
+WEIGHED = 1 << 17
+"""Gradients of gates that are gathered before those of the weights are added up: what stays in cache."""
 
-def unroll(step, step_backward, key):
-    """Turn the equations of one time step into kernels over whole batches.
 
-    Hidden states and memories stand in arrays of B + M rows, the first B those that the run starts from. Steps
-    get whole arrays and row numbers, for a slice costs as much as the arithmetic of a small step.
+class Weights(NamedTuple):
+    """Weights of a layer of h units, H with the padding, ready for its kernels."""
+
+    n_gates: int  # G
+    n_units: int  # h
+    input: np.ndarray  # for symbols (S, G h) as they are, of h units; else (I, G H) in panels
+    below: np.ndarray  # (G H, I) in panels: its transpose, where there is a layer below
+    bias: np.ndarray  # (1, G H), zero where the layer has none
+    recurrent: tuple  # as the cell wants them
+
+
+class Tape(NamedTuple):
+    """What the forward pass of a layer leaves for the backward pass, and what both work on.
+
+    The first B rows of hidden states and memories are what a run starts from. Arrays may have more rows, and
+    more columns to whole panels.
+    """
+
+    hidden: np.ndarray  # (B + M, H)
+    memory: np.ndarray  # (B + M, H) or (B + M, 0)
+    gates: np.ndarray  # (M, G H): projected inputs, then the gates, then the gradients of projected inputs
+    saved: np.ndarray  # (M, ...)
+    d_hidden: np.ndarray  # (M, H), from above
+    d_recurrent: np.ndarray  # (M, G H), gradients of the recurrent products; the same as `gates` where these are equal
+    d_later: np.ndarray  # (B, H)
+    d_memory: np.ndarray  # (B, H) or (B, 0)
+    scratch: np.ndarray
+
+
+class Gradient(NamedTuple):
+    """Gradients of the weights of a layer."""
+
+    input: np.ndarray  # (S, G h) or (I, G H)
+    bias: np.ndarray  # (1, G H)
+    recurrent: np.ndarray  # (H, G H)
+
+
+class Layer(NamedTuple):
+    """All arrays of one layer that one thread works on."""
+
+    weights: Weights
+    tape: Tape
+    gradient: Gradient
+
+
+class Kernels(NamedTuple):
+    """What becomes of the equations of one time step: functions to be compiled into the kernels of a network."""
+
+    key: str
+    """Names the cell and its options in the disk cache."""
+    forward: Callable
+    """``forward(sizes, source, first_input, layers)``: the steps of a batch, one after the other, through the first
+    of some layers. Inputs stand in ``source[first_input + m]``: codes of symbols (...), or vectors (..., I)."""
+    backward: Callable
+    """``backward(batch, sizes, source, first_input, layers, d_below)``: backpropagation through time. Adds to the
+    gradients of the weights, and writes those of the inputs to `d_below` (M, I), which has no columns where nobody
+    asks for them."""
+    generate: Callable
+    """``generate(uniforms, sharpness, weights, tape, above, raw, offset, odds, codes)``: symbols (T, n) drawn one
+    after the other, each read before the next is drawn."""
+
+
+def unroll(step, step_backward, key, weigh_recurrent=None):
+    """Turn the equations of one time step into loops over whole batches.
+
+    Steps get whole arrays and row numbers, for a slice costs as much as the arithmetic of a small step.
 
     Parameters
     ----------
     step : function
-        ``step(n, first, record, before, after, table, rows, weights, hidden, memory, gates, saved, scratch)``,
-        for the n sequences that run at one time step: reads the projected inputs ``table[rows[first + b]]``, the
-        hidden state ``hidden[before + b]``, the memory beside it, and the cell's weights (a NamedTuple); writes
-        ``hidden[after + b]``, the memory beside it, and in ``gates[record + b]`` (one number a gate) and
-        ``saved[record + b]`` what the derivative wants. `scratch` is of the shape that the cell asked for.
+        ``step(n, first, before, after, weights, hidden, memory, gates, saved, scratch)``, for the n sequences that
+        run at one time step: reads the projected inputs in ``gates[first + b]``, the hidden state
+        ``hidden[before + b]``, the memory beside it, and the cell's weights (a NamedTuple); writes
+        ``hidden[after + b]``, the memory beside it, and in ``gates[first + b]`` (one number a gate) and
+        ``saved[first + b]`` what the derivative wants. `scratch` is of the shape that the cell asked for.
     step_backward : function
         ``step_backward(n, first, before, n_later, later, d_hidden, d_later, d_memory, weights, hidden, memory,
         gates, saved, d_recurrent, scratch)``: reads the gradients of what the step has written, that of the
@@ -47,85 +115,147 @@ def unroll(step, step_backward, key):
         writes that of the recurrent products. At first, `d_later` and `d_memory` are zero.
     key : str
         Names the cell and its options in the disk cache.
+    weigh_recurrent : function, optional
+        ``weigh_recurrent(n, first, batch, hidden, saved, d_recurrent, out)``: adds the gradients of the recurrent
+        weights over n rows to `out`. By default these weights multiply the hidden state one step before.
 
     Returns
     -------
     Kernels
     """
-    step, step_backward = inline(step), inline(step_backward)
+    step, step_backward = inline_here(step), inline_here(step_backward)
+    weigh_recurrent = inline_here(_weigh_hidden if weigh_recurrent is None else weigh_recurrent)
     key = f"{key}, panels of {PANEL_BYTES} bytes"
 
-    @kernel(key=key, **ARITHMETIC)
-    def forward(sizes, table, rows, weights, hidden, memory, gates, saved, scratch):
-        B = len(hidden) - len(rows)
+    @kernel(key=key, **APART)
+    def forward(sizes, source, first_input, layers):
+        weights, (hidden, memory, gates, saved, _, _, _, _, scratch), _ = layers[0]
         first = before = 0
         for n in sizes:
-            after = B + first
-            step(n, first, first, before, after, table, rows, weights, hidden, memory, gates, saved, scratch)
+            after = sizes[0] + first
+            _project(n, source, first_input + first, weights, hidden.shape[1], gates, first)
+            step(n, first, before, after, weights.recurrent, hidden, memory, gates, saved, scratch)
             before = after
             first += n
 
-    @kernel(key=key, **ARITHMETIC)
-    def backward(sizes, d_hidden, d_later, d_memory, weights, hidden, memory, gates, saved, d_recurrent, scratch):
-        B = len(hidden) - len(d_hidden)
-        n_later, later = 0, len(d_hidden)
+    @kernel(key=key, **APART)
+    def backward(batch, sizes, source, first_input, layers, d_below):
+        weights, tape, gradient = layers[0]
+        hidden, memory, gates, saved, d_hidden, d_recurrent, d_later, d_memory, scratch = tape
+        H, B = hidden.shape[1], sizes[0]
+        n_weighed = max(32, WEIGHED // gates.shape[1])
+        clear(0, B, d_later)
+        clear(0, B, d_memory)
+        n_later, later = 0, total_rows(sizes)
+        end = later  # of the rows whose weights have to wait
         for t in range(len(sizes) - 1, -1, -1):
             n = sizes[t]
             first = later - n
             before = B + first - sizes[t - 1] if t > 0 else 0
             step_backward(
-                n, first, before, n_later, later, d_hidden, d_later, d_memory, weights, hidden, memory, gates, saved,
-                d_recurrent, scratch,
+                n, first, before, n_later, later, d_hidden, d_later, d_memory, weights.recurrent, hidden, memory,
+                gates, saved, d_recurrent, scratch,
             )  # fmt: skip
             n_later, later = n, first
+            if end - first >= n_weighed or t == 0:
+                weigh_recurrent(end - first, first, batch, hidden, saved, d_recurrent, gradient.recurrent)
+                add_rows(end - first, gates, first, gradient.bias)
+                _weigh_input(end - first, source, first_input + first, batch, weights, H, gates, first, gradient.input)
+                if d_below.shape[1] > 0:
+                    clear(first, end, d_below)
+                    product(end - first, weights.n_gates * H, gates, first, weights.below, d_below, first)
+                end = first
 
     @kernel(key=key, **ARITHMETIC)
-    def follow(sizes, table, rows, weights, hidden, memory, gates, saved, scratch, above, bias, out):
-        B, H = len(gates), hidden.shape[1]
-        first = before = 0
-        for n in sizes:
-            after = B - before
-            step(n, first, 0, before, after, table, rows, weights, hidden, memory, gates, saved, scratch)
-            for b in range(n):
-                for j in range(0, out.shape[1], ALIKE):
-                    store(out, first + b, j, load(bias, 0, j, ALIKE))
-            add_product(n, H, hidden, after, above, out, first)
-            before = after
-            first += n
-
-    @kernel(key=key, **ARITHMETIC)
-    def generate(
-        uniforms, sharpness, table, weights, hidden, memory, gates, saved, scratch, above, raw, offset, odds, codes
-    ):
-        (T, n), H = uniforms.shape, hidden.shape[1]
-        before = 0
+    def generate(uniforms, sharpness, weights, tape, above, raw, offset, odds, codes):
+        (T, n), hidden, before = uniforms.shape, tape.hidden, 0
         for t in range(T):
             clear(0, n, raw)
-            add_product(n, H, hidden, before, above, raw, 0)
+            add_product(n, hidden.shape[1], hidden, before, above, raw, 0)
             for b in range(n):
                 codes[t, b] = draw(raw, b, offset, sharpness, uniforms[t, b], odds)
             after = n - before
-            step(n, 0, 0, before, after, table, codes[t], weights, hidden, memory, gates, saved, scratch)
+            _project(n, codes[t], 0, weights, hidden.shape[1], tape.gates, 0)
+            step(
+                n, 0, before, after, weights.recurrent, hidden, tape.memory, tape.gates, tape.saved, tape.scratch
+            )
             before = after
 
-    return Kernels(forward, backward, follow, generate)
+    return Kernels(key, forward, backward, generate)
 
 
-class Kernels(NamedTuple):
-    """What becomes of the equations of one time step."""
+@inline
+def total_rows(sizes):
+    """Rows of so many steps."""
+    total = 0
+    for n in sizes:
+        total += n
+    return total
 
-    forward: Callable
-    """``forward(sizes, table, rows, weights, hidden, memory, gates, saved, scratch)``"""
-    backward: Callable
-    """``backward(sizes, d_hidden, d_later, d_memory, weights, hidden, memory, gates, saved, d_recurrent,
-    scratch)``, where `d_later` and `d_memory` are zero; turns `gates` into the gradient of projected inputs."""
-    follow: Callable
-    """``follow(sizes, table, rows, weights, hidden, memory, gates, saved, scratch, above, bias, out)``: forward
-    without leaving a tape. Hidden states and memories have 2 B rows, which are before and after in turn, and
-    `out` (M, J) is what the layer `above`, a matrix in panels, makes of the hidden states."""
-    generate: Callable
-    """``generate(uniforms, sharpness, table, weights, hidden, memory, gates, saved, scratch, above, raw, offset,
-    odds, codes)``: symbols (T, n) drawn one after the other, each read before the next is drawn."""
+
+# -------------------------------------------------------------------- inputs
+
+
+@inline
+def _project(n, source, first, weights, H, gates, row):
+    """Write the projected inputs (n, G H) of the gates, the bias included."""
+    if source.ndim == 1:  # a symbol picks a row of the weights: never a one-hot product
+        for b in range(n):
+            if weights.n_units == H:
+                for j in range(0, weights.n_gates * H, UNITS):
+                    own = load(weights.input, source[first + b], j, UNITS)
+                    store(gates, row + b, j, load(weights.bias, 0, j, UNITS) + own)
+                continue
+            spread(1, weights.bias, gates, row + b)
+            for g in range(weights.n_gates):
+                _add(weights.n_units, weights.input, source[first + b], g * weights.n_units, gates, row + b, g * H)
+    else:
+        spread(n, weights.bias, gates, row)
+        product(n, source.shape[1], source, first, weights.input, gates, row)
+
+
+@inline
+def _weigh_input(n, source, first, batch, weights, H, gates, row, out):
+    """Add the gradients of the input weights over n rows."""
+    if source.ndim == 1:
+        for b in range(n):
+            for g in range(weights.n_gates):
+                _add(weights.n_units, gates, row + b, g * H, out, source[first + b], g * weights.n_units)
+    else:
+        add_outer(n, source.shape[1], source, batch.places, first, gates, row, out, 0, out.shape[1])
+
+
+@inline
+def _add(n, a, i, j, out, row, column):
+    """``out[row, column :][:n] += a[i, j :][:n]``."""
+    whole = n - n % UNITS
+    for h in range(0, whole, UNITS):
+        store(out, row, column + h, load(out, row, column + h, UNITS) + load(a, i, j + h, UNITS))
+    for h in range(whole, n):
+        out[row, column + h] += a[i, j + h]
+
+
+@inline
+def spread(n, row, out, first):
+    """Copy a row (1, J) to n rows."""
+    for b in range(n):
+        for j in range(0, out.shape[1], ALIKE):
+            store(out, first + b, j, load(row, 0, j, ALIKE))
+
+
+@inline
+def add_rows(n, a, first, out):
+    """Add the sum of n rows to a row (1, J)."""
+    for j in range(0, out.shape[1], ALIKE):
+        total = load(out, 0, j, ALIKE)
+        for m in range(first, first + n):
+            total = total + load(a, m, j, ALIKE)
+        store(out, 0, j, total)
+
+
+@inline
+def _weigh_hidden(n, first, batch, hidden, saved, d_recurrent, out):
+    add_outer(n, hidden.shape[1], hidden, batch.before, first, d_recurrent, first, out, 0, out.shape[1])
 
 
 def pointwise(equations, derivative, n_gates, n_saved=0, has_memory=False, additive=True):
@@ -135,7 +265,8 @@ def pointwise(equations, derivative, n_gates, n_saved=0, has_memory=False, addit
     ----------
     equations : function
         ``equations(inputs, recurrent, before, memory) -> hidden, memory, gates, saved``, all of them vectors of
-        units: `inputs`, `recurrent` and `gates` are tuples of one vector a gate, `saved` one of `n_saved`.
+        units: `inputs`, `recurrent` and `gates` are tuples of one vector a gate, `saved` one of `n_saved`. Where
+        the cell is additive, the inputs include the recurrent products, and `recurrent` holds zeros.
     derivative : function
         ``derivative(d_hidden, d_memory, gates, saved, before, memory_before) -> d_inputs, d_recurrent, d_before,
         d_memory_before``, the first two tuples of one vector a gate.
@@ -143,7 +274,8 @@ def pointwise(equations, derivative, n_gates, n_saved=0, has_memory=False, addit
     has_memory : bool
         Whether the cell keeps a memory beside its hidden state.
     additive : bool
-        Whether `d_inputs` and `d_recurrent` are the same.
+        Whether inputs and recurrent products enter as a sum only, so that `d_inputs` and `d_recurrent` are the
+        same.
 
     Returns
     -------
@@ -153,26 +285,31 @@ def pointwise(equations, derivative, n_gates, n_saved=0, has_memory=False, addit
     equations, derivative = inline(equations), inline(derivative)
     read_gates, write_gates = _READ[n_gates], _WRITE[n_gates]
     read_saved, write_saved = _READ[n_saved], _WRITE[n_saved]
+    nothing = (-0.0,) * n_gates  # which leaves what it is added to as it is, and is never added in fact
 
-    def step(n, first, record, before, after, table, rows, weights, hidden, memory, gates, saved, scratch):
+    def step(n, first, before, after, weights, hidden, memory, gates, saved, scratch):
         H, width = hidden.shape[1], weights.recurrent.shape[1]
         span, panel = units_in_block(H, width), 0
         for block in range(0, H, span):  # so many units at once that what they need stays near
-            clear(0, n, scratch)
+            if not additive:
+                clear(0, n, scratch)
             for column in range(0, n_gates * span, width):
-                add_panel(n, H, hidden, before, weights.recurrent, panel, scratch, 0, column)
+                if additive:  # to what is there of the inputs
+                    place = column // span * (H - span) + block + column
+                    add_panel(n, H, hidden, before, weights.recurrent, panel, gates, first, place)
+                else:
+                    add_panel(n, H, hidden, before, weights.recurrent, panel, scratch, 0, column)
                 panel += H
             for b in range(n):
                 for h in range(block, block + span, UNITS):
                     own = load(hidden, before + b, h, UNITS)
                     old = load(memory, before + b, h, UNITS) if has_memory else own
-                    inputs = read_gates(table, rows[first + b], h, H)
-                    new, new_memory, values, keep = equations(
-                        inputs, read_gates(scratch, b, h - block, span), own, old
-                    )
+                    inputs = read_gates(gates, first + b, h, H)
+                    recurrent = nothing if additive else read_gates(scratch, b, h - block, span)
+                    new, new_memory, values, keep = equations(inputs, recurrent, own, old)
                     store(hidden, after + b, h, new)
-                    write_gates(gates, record + b, h, H, values)
-                    write_saved(saved, record + b, h, H, keep)
+                    write_gates(gates, first + b, h, H, values)
+                    write_saved(saved, first + b, h, H, keep)
                     if has_memory:
                         store(memory, after + b, h, new_memory)
 
@@ -218,6 +355,13 @@ def in_blocks(n_hidden, n_gates, width):
     for block, own in enumerate(columns):
         units = block * span + np.arange(span)
         own[: n_gates * span] = (np.arange(n_gates)[:, None] * n_hidden + units).ravel()
+    return columns.ravel()
+
+
+def wide_columns(n_units, n_gates, width):
+    """Which column (G H,) of weights (..., G h) each is where h units are padded to H; -1 where there is none."""
+    columns = np.full((n_gates, width), -1)
+    columns[:, :n_units] = np.arange(n_gates * n_units).reshape(n_gates, n_units)
     return columns.ravel()
 
 

@@ -4,8 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqmodels.rnn.layers import Stack
-from seqmodels.rnn.packing import Arena, Packing
+from seqmodels.products import padded
+from seqmodels.rnn import recurrence
+from seqmodels.rnn.layers import Layout, Stack
+from seqmodels.rnn.packing import Arena, Batch, longest_first
+from seqmodels.rnn.passes import passes_of
+from seqmodels.rnn.recurrence import Gradient
+from seqmodels.simd import panel_width
 
 
 class Layer(NamedTuple):
@@ -40,55 +45,75 @@ class Driven:
     """
 
     def __init__(self, cells, weights, beyond=0.0):
-        self.stack, self.weights, self.beyond = Stack(cells), weights, beyond
-        self.widths = [(cell.n_hidden, wide.n_hidden) for cell, wide in zip(cells, self.stack.wide, strict=True)]
-        self.wide_weights = {}
-        for (layer, name), array in weights.items():
-            array = wider(array, *self.widths[layer])
-            if array.ndim == 2 and (name == "recurrent" or layer > 0):
-                below = self.widths[layer if name == "recurrent" else layer - 1]
-                array = np.concatenate([array, np.zeros((below[1] - below[0], array.shape[1]), array.dtype)])
-            self.wide_weights[layer, name] = array
+        self.stack, self.beyond = Stack(cells), beyond
+        self.weights = {key: np.ascontiguousarray(array) for key, array in weights.items()}
+        self.widths = [(cell.n_hidden, wide) for cell, wide in zip(cells, self.stack.wide, strict=True)]
+        self.passes = passes_of(tuple(cell.kernels() for cell in cells))
 
     @property
     def n_state(self):
         return sum(cell.n_hidden + cell.n_memory for cell in self.stack.cells)
 
-    def wide_state(self, state):
+    def put(self, state):
+        """Write a state (B, U) to the first rows of the tapes."""
         ends = np.cumsum([width for cell in self.stack.cells for width in (cell.n_hidden, cell.n_memory)])
-        parts = np.split(state, ends[:-1], axis=1)
-        widths = np.repeat(self.widths, 2, axis=0)
-        return np.concatenate([wider(part, *width, self.beyond) for part, width in zip(parts, widths, strict=True)], 1)
+        parts = iter(np.split(state, ends[:-1], axis=1))
+        for layer, width in zip(self.arrays, self.widths, strict=True):
+            layer.tape.hidden[: len(state)] = wider(next(parts), *width, self.beyond)
+            layer.tape.memory[: len(state)] = wider(next(parts), *width, self.beyond)
 
     def forward(self, projected, sizes, state=None, arena=None):
         """Each `Layer`, given the inputs (M, G H) of the first one's gates; the state (B, U) is zero unless given."""
-        dtype, sizes = projected.dtype, np.asarray(sizes)
+        (M, width), dtype, sizes = projected.shape, projected.dtype, np.asarray(sizes)
         state = np.zeros((sizes[0], self.n_state), dtype) if state is None else state
         arena = Arena() if arena is None else arena
-        self.packed = self.stack.packed(self.wide_weights, arena, True)
-        table = wider(projected, *self.widths[0], self.beyond)
-        rows = np.arange(len(table))
-        self.tapes = self.stack.forward(
-            table, rows, sizes, self.wide_state(state), self.wide_weights, self.packed, arena
+        weights = self.weights | {(0, "input"): np.eye(width, dtype=dtype)}
+        for layer, cell in enumerate(self.stack.cells):
+            if layer == 0 or (layer, "bias") not in weights:
+                weights[layer, "bias"] = np.zeros(cell.n_gates * cell.n_hidden, dtype)
+        shapes = self.stack.gradient_shapes(width, False, dtype)
+        self.sums = Layout(shapes, panel_width(np.float32))
+        self.memory = np.full(self.sums.size, np.nan, dtype)
+        gradients = self.sums.named(self.memory)
+        prepared = self.stack.prepared(weights, False, arena, True)
+        tapes = self.stack.tapes(arena, len(state), M, dtype, True)
+        self.arrays = tuple(
+            recurrence.Layer(own, tape, Gradient(*(gradients[n, name] for name in Gradient._fields)))
+            for n, (own, tape) in enumerate(zip(prepared, tapes, strict=True))
         )
-        first = len(state)  # rows of a tape that stand before those of the run
+        self.source = arena.array("source", (M, padded(width, 8)), dtype)
+        self.source[:, :width] = projected
+        self.put(state)
+        self.passes.forward(sizes, self.source, self.arrays)
+        rows = slice(len(state), len(state) + M)  # after those of the start
         self.layers = [
-            Layer(narrower(tape.hidden[first:], *width), narrower(tape.memory[first:], *width))
-            for tape, width in zip(self.tapes, self.widths, strict=True)
+            Layer(narrower(layer.tape.hidden[rows], *width), narrower(layer.tape.memory[rows], *width))
+            for layer, width in zip(self.arrays, self.widths, strict=True)
         ]
         return self.layers
 
-    def backward(self, d_top, packing):
+    def backward(self, d_top, batch):
         """Gradients (M, G H) of the first layer's inputs, and those of all weights by (layer, name)."""
-        wide = {key: np.full_like(array, np.nan) for key, array in self.wide_weights.items()}  # each is written to
-        d_top = wider(d_top, *self.widths[-1], self.beyond)
-        tapes = [tape._replace(gates=tape.gates.copy()) for tape in self.tapes]  # the way back uses them up
-        d_projected = self.stack.backward(d_top, packing, tapes, self.wide_weights, wide, Arena())
+        M = len(d_top)
+        tapes = [layer.tape for layer in self.arrays]
+        kept = [tape.gates.copy() for tape in tapes]  # the way back uses them up
+        tapes[-1].d_hidden[:M, : self.widths[-1][1]] = wider(d_top, *self.widths[-1], self.beyond)
+        self.passes.backward(
+            batch, batch.sizes, self.source, self.arrays, self.memory, np.empty((0, 0), d_top.dtype)
+        )
+        own, wide = self.widths[0]
+        n_gates, gradients = self.stack.cells[0].n_gates, self.sums.named(self.memory)
+        d_projected = narrower(tapes[0].gates[:M, : n_gates * wide], own, wide).copy()
+        for tape, gates in zip(tapes, kept, strict=True):
+            tape.gates[...] = gates
         gradient = {}
         for (layer, name), array in self.weights.items():
-            if (layer, name) != (0, "input"):  # which the input layer finds
-                gradient[layer, name] = narrower(wide[layer, name], *self.widths[layer])[: len(array)]
-        return narrower(d_projected, *self.widths[0]), gradient
+            if (layer, name) != (0, "input"):  # which is not that of the identity
+                width = self.widths[layer]
+                columns = self.stack.cells[layer].n_gates * width[1]
+                found = narrower(gradients[layer, name][:, :columns], *width)
+                gradient[layer, name] = found[: len(array)] if array.ndim == 2 else found[0]
+        return d_projected, gradient
 
     def states(self):
         """Hidden states and memories of all layers at each row, side by side (M, U)."""
@@ -104,11 +129,12 @@ def random_weights(cells, n_inputs, rng, dtype="float64"):
 def run(cell, weights, sequences, start=None):
     """Hidden states and memories of each sequence (T, I) under one cell, run as one packed batch."""
     offsets = np.cumsum([0, *(len(x) for x in sequences)])
-    packing = Packing.of(offsets, np.arange(len(sequences)))
-    projected = np.concatenate(sequences)[packing.rows] @ weights["input"] + weights.get("bias", 0.0)
+    which = longest_first(offsets, np.arange(len(sequences)))
+    batch = Batch.of(offsets, which)
+    projected = np.concatenate(sequences)[batch.rows] @ weights["input"] + weights.get("bias", 0.0)
     driven = Driven([cell], {(0, name): array for name, array in weights.items()})
-    start = None if start is None else start[packing.order]
-    (layer,) = driven.forward(projected.astype(weights["input"].dtype), packing.sizes, start)
+    start = None if start is None else start[which]
+    (layer,) = driven.forward(projected.astype(weights["input"].dtype), batch.sizes, start)
     hidden, memory = np.empty_like(layer.hidden), np.empty_like(layer.memory)
-    hidden[packing.rows], memory[packing.rows] = layer
+    hidden[batch.rows], memory[batch.rows] = layer
     return np.split(hidden, offsets[1:-1]), np.split(memory, offsets[1:-1])

@@ -7,7 +7,7 @@ from seqmodels import Sequences
 from seqmodels.emissions import Categorical, Gaussian
 from seqmodels.rnn import GRU, LSTM, RNN, Adam, Elman
 from seqmodels.rnn import network as module
-from seqmodels.rnn.packing import Arena, Packing
+from seqmodels.rnn.packing import Arena, Batch, longest_first
 
 from .cases import network_with_random_weights
 from .stacks import Driven, random_weights
@@ -49,7 +49,7 @@ def alone(request):
     X = ragged_symbols(70)
     model = network_with_random_weights(CELLS[request.param], Categorical(), X)
     network, sequences = model._network, model._known(X)
-    reading = network.read(sequences)
+    reading = network.weighted(sequences)
     found = [network.loss_and_gradient(model._weights, reading, np.array([n])) for n in range(70)]
     values, masses, gradients = (np.array(part) for part in zip(*found, strict=True))
     ready = model._ready
@@ -71,7 +71,7 @@ def sharing(request, monkeypatch):
 def test_a_batch_is_the_sum_of_its_sequences(size, alone):
     model, sequences, values, masses, gradients, terms, states = alone
     network, which = model._network, np.random.default_rng(size).permutation(70)[:size]
-    value, mass, gradient = network.loss_and_gradient(model._weights, network.read(sequences), which)
+    value, mass, gradient = network.loss_and_gradient(model._weights, network.weighted(sequences), which)
     assert mass == masses[which].sum()
     assert value == pytest.approx(values[which].sum(), rel=1e-12)
     expected = gradients[which].sum(axis=0)
@@ -91,7 +91,7 @@ def test_a_batch_of_sequences_of_one_length(length, alone):
     model, sequences, values, _, gradients, _, _ = alone
     which = np.flatnonzero(sequences.lengths == length)
     assert len(which) > 8
-    value, mass, gradient = model._network.loss_and_gradient(model._weights, model._network.read(sequences), which)
+    value, mass, gradient = model._network.loss_and_gradient(model._weights, model._network.weighted(sequences), which)
     assert value == pytest.approx(values[which].sum(), rel=1e-12)
     expected = gradients[which].sum(axis=0)
     assert np.abs(mass * gradient - expected).max() <= 1e-12 * np.abs(expected).max()
@@ -114,19 +114,21 @@ def test_what_is_no_number_stays_in_its_sequence(name, dtype, rng):
     """The rows of a tile do not mix."""
     cells = CELLS[name] if isinstance(CELLS[name], list) else [CELLS[name]]
     lengths = rng.integers(1, LONGEST + 1, 21)
-    packing = Packing.of(np.cumsum([0, *lengths]), np.arange(21))
+    offsets = np.cumsum([0, *lengths])
+    which = longest_first(offsets, np.arange(21))
+    batch = Batch.of(offsets, which)
     stack = Driven(cells, random_weights(cells, 2, rng, dtype))
-    shape = len(packing.rows), cells[0].n_gates * cells[0].n_hidden
+    shape = len(batch.rows), cells[0].n_gates * cells[0].n_hidden
     clean = rng.normal(size=shape).astype(dtype)
     d_top = rng.normal(size=(len(clean), cells[-1].n_hidden)).astype(dtype)
 
     def found(projected):
-        stack.forward(projected, packing.sizes)
-        return stack.states(), stack.backward(d_top, packing)[0]
+        stack.forward(projected, batch.sizes)
+        return stack.states(), stack.backward(d_top, batch)[0]
 
     expected = found(clean)
-    sequence_of = np.searchsorted(np.cumsum([0, *lengths]), packing.rows, side="right") - 1
-    for spoilt in packing.order[[0, 7, 8, 20]]:
+    sequence_of = np.searchsorted(offsets, batch.rows, side="right") - 1
+    for spoilt in which[[0, 7, 8, 20]]:
         projected, own = clean.copy(), sequence_of == spoilt
         projected[np.argmax(own)] = np.nan  # at its first step
         states, d_projected = found(projected)
@@ -209,7 +211,7 @@ def updates(request):
 def test_an_update_in_memory_used_before_equals_one_in_new_memory(updates):
     model, X, tasks = updates
     network = model._network
-    reading, arena, found = network.read(model._known(X)), Arena(), []
+    reading, arena, found = network.weighted(model._known(X)), Arena(), []
     for vector, which in tasks:
         value, mass, gradient = network.loss_and_gradient(vector, reading, which, arena)
         found.append((value, mass, gradient.copy()))
@@ -224,7 +226,7 @@ def test_memory_full_of_no_numbers_does_no_harm(updates):
     """As an update that diverges would leave it."""
     model, X, tasks = updates
     network, arena = model._network, Arena()
-    reading, spoilt = network.read(model._known(X)), np.full(model.n_parameters_, np.nan)
+    reading, spoilt = network.weighted(model._known(X)), np.full(model.n_parameters_, np.nan)
     assert np.isnan(network.loss_and_gradient(spoilt, reading, np.arange(70), arena)[0])
     for vector, which in tasks:
         value, _, gradient = network.loss_and_gradient(vector, reading, which, arena)
@@ -240,7 +242,7 @@ def test_weights_are_not_changed_by_what_reads_them(emission):
         model = network_with_random_weights(cell, emission, X)
         model._weights.flags.writeable = False
         network, sequences = model._network, model._known(X)
-        network.loss_and_gradient(model._weights, network.read(sequences), np.arange(12))
+        network.loss_and_gradient(model._weights, network.weighted(sequences), np.arange(12))
         network.terms(model._ready, sequences)
         network.states_after(model._ready, sequences)
 
@@ -256,7 +258,7 @@ def test_a_weight_that_is_no_number_is_seen(name, dtype):
     model = RNN(CELLS[name], dtype=dtype, max_epochs=0, validation_fraction=0, random_state=0).fit(X)
     network, sequences = model._network, Sequences.wrap(X)
     vector = np.random.default_rng(2).normal(size=network.n_weights).astype(dtype)
-    reading = network.read(model._known(sequences))
+    reading = network.weighted(model._known(sequences))
     for key in network.shapes:
         spoilt = vector.copy()
         network.named(spoilt)[key][..., -1] = np.nan  # the last unit of the last gate

@@ -8,7 +8,7 @@ import reference
 from sklearn.base import clone
 
 from seqmodels.rnn import GRU, LSTM, Cell, Elman
-from seqmodels.rnn.packing import Packing
+from seqmodels.rnn.packing import Batch
 
 from .stacks import Driven, run
 
@@ -59,11 +59,11 @@ def test_single_precision_stays_single_and_close(cell, rng):
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_saturated_units_are_exact_and_have_finite_derivatives(cell):
     weights = {(0, name): np.full(shape, 1e3) for name, shape in cell.weight_shapes(1).items()}
-    packing = Packing.of(np.array([0, 3]), np.arange(1))
+    batch = Batch.of(np.array([0, 3]), np.arange(1))
     for sign in (-1, 1):
         driven = Driven([cell], weights)
-        (layer,) = driven.forward(np.full((3, cell.n_gates * 3), sign * 1e3), packing.sizes)
-        d_projected, gradient = driven.backward(np.ones((3, 3)), packing)
+        (layer,) = driven.forward(np.full((3, cell.n_gates * 3), sign * 1e3), batch.sizes)
+        d_projected, gradient = driven.backward(np.ones((3, 3)), batch)
         assert np.isfinite(layer.hidden).all()
         assert np.isfinite(d_projected).all() and all(np.isfinite(array).all() for array in gradient.values())
         if not (isinstance(cell, Elman) and cell.activation == "relu"):

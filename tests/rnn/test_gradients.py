@@ -37,7 +37,7 @@ def test_gradients_equal_central_differences(cell, emission):
     model = network_with_random_weights(cell, emission, X)
     network, weights, sequences = model._network, model._weights, model._known(X)
     counted = sequences.scored.astype(float)
-    log_likelihood, mass, gradient = network.loss_and_gradient(weights, network.read(sequences), np.arange(len(X)))
+    log_likelihood, mass, gradient = network.loss_and_gradient(weights, network.weighted(sequences), np.arange(len(X)))
     assert log_likelihood == pytest.approx(model.log_likelihood(X).sum(), rel=1e-12)
     assert mass == counted.sum()
     assert_same_gradient(network, gradient, central_differences(network, weights, sequences, counted))
@@ -50,7 +50,7 @@ def test_weights_of_observations_and_given_pasts_enter_the_gradient(cell, rng):
     sequences = model._known(X).given_past([1, 0, 3, 1])
     row_weights = rng.uniform(0, 3, sequences.n_observations)
     counted = row_weights * sequences.scored
-    reading = model._network.read(sequences, row_weights)
+    reading = model._network.weighted(sequences, row_weights)
     value, mass, gradient = model._network.loss_and_gradient(model._weights, reading, np.arange(4))
     assert value == pytest.approx(counted @ model._terms(sequences))
     assert mass == pytest.approx(counted.sum())
@@ -62,6 +62,6 @@ def test_a_symbol_that_is_unknown_is_read_and_predicted():
     model = network_with_random_weights(CELLS["GRU after"], Categorical(), [[0, 1, 2, None, 1]])
     X = [[0, 9, 1, 9, 9, None, 2, 1]]  # every row of the input weights is read
     sequences = model._known(X)
-    _, _, gradient = model._network.loss_and_gradient(model._weights, model._network.read(sequences), np.arange(1))
+    _, _, gradient = model._network.loss_and_gradient(model._weights, model._network.weighted(sequences), np.arange(1))
     expected = central_differences(model._network, model._weights, sequences, sequences.scored * 1.0)
     assert_same_gradient(model._network, gradient, expected)

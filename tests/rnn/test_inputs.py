@@ -15,33 +15,12 @@ def test_a_symbol_picks_its_row_and_others_have_rows_of_their_own():
     np.testing.assert_array_equal(layer.start(2), [5, 5])
 
 
-@pytest.mark.parametrize("n_symbols", [1, 4, 5, 40])
-@pytest.mark.parametrize("bias", [True, False])
-def test_gathering_is_the_product_with_one_hot_vectors_and_so_is_its_gradient(n_symbols, bias, rng):
-    """Also of an alphabet larger than the data."""
-    layer = SymbolInput(n_symbols)
-    codes = np.append(rng.integers(layer.width, size=7), layer.width - 1)  # 8 rows, as many as for 5 symbols
-    one_hot = np.eye(layer.width)[codes]
-    weights, d_projected = rng.normal(size=(layer.width, 6)), rng.normal(size=(8, 6))
-    b = rng.normal(size=6) if bias else None
-    table, rows = layer.project(codes, weights, b)
-    assert len(table) <= 8
-    np.testing.assert_array_equal(table[rows], one_hot @ weights + (b if bias else 0.0))
-    gradient = np.full_like(weights, np.nan)
-    layer.gradient(codes, d_projected, gradient)
-    np.testing.assert_allclose(gradient, one_hot.T @ d_projected, rtol=1e-14, atol=1e-15)
-
-
-@pytest.mark.parametrize(
-    "layer", [SymbolInput(2), SymbolInput(9), DenseInput(np.zeros(1), np.ones(1), True, "float64")]
-)
-@pytest.mark.parametrize("bias", [np.ones(2), None])
-def test_weights_are_read_only_where_they_are_read(layer, bias):
-    weights = np.ones((layer.width, 2))
-    weights.flags.writeable = False
-    encoded = np.array([1, 1, 3]) if isinstance(layer, SymbolInput) else np.ones((3, 3))
-    table, rows = layer.project(encoded, weights, bias)
-    assert table[rows].shape == (3, 2)
+def test_each_symbol_is_read_one_step_later():
+    layer = SymbolInput(3)
+    values = np.array([2, 0, MISSING, 1, 3, 7, 1])[:, None]  # the last code of a symbol but one is the unknown one
+    encoded = layer.read(values, np.array([0, 4, 5, 7]))
+    np.testing.assert_array_equal(encoded, [5, 2, 0, 4, 5, 5, 3])
+    np.testing.assert_array_equal(encoded[[1, 2, 3]], layer.encode(values[:3]))
 
 
 # -------------------------------------------------------------------- numbers
@@ -93,19 +72,14 @@ def test_extreme_outliers_stay_finite(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_gradient_of_dense_inputs_is_one_product(dtype, rng):
+def test_each_vector_is_read_one_step_later(dtype, rng):
     X = rng.poisson(3, (6, 2))
     layer = input_for(Sequences.wrap([X]), dtype)
     encoded = layer.encode(X)
     assert encoded.dtype == layer.start(1).dtype == dtype
-    weights, d_projected = rng.normal(size=(3, 4)).astype(dtype), rng.normal(size=(6, 4)).astype(dtype)
-    for bias in (None, rng.normal(size=4).astype(dtype)):
-        table, rows = layer.project(encoded, weights, bias)
-        assert table.dtype == dtype
-        np.testing.assert_allclose(table[rows], encoded @ weights + (0 if bias is None else bias), rtol=1e-6)
-    gradient = np.full((3, 4), np.nan, dtype)
-    layer.gradient(encoded, d_projected, gradient)
-    np.testing.assert_allclose(gradient, encoded.T @ d_projected, rtol=1e-5)
+    read = layer.read(X, np.array([0, 4, 6]))
+    np.testing.assert_array_equal(read[[0, 4]], layer.start(2))
+    np.testing.assert_array_equal(read[[1, 2, 3, 5]], encoded[[0, 1, 2, 4]])
 
 
 def test_the_data_choose_the_layer():

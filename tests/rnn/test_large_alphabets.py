@@ -105,7 +105,7 @@ def test_gradients_of_an_alphabet_larger_than_the_batch(cell, rng):
     X = [rng.permutation(V).tolist(), [5, 4, 4, None, 5, 77], [3]]
     model = network_with_random_weights(cell, Categorical(), X[:1])
     network, sequences, which = model._network, model._known(X), np.array([2, 1])
-    reading, weights = network.read(sequences), 0.5 * model._weights
+    reading, weights = network.weighted(sequences), 0.5 * model._weights
     value, mass, gradient = network.loss_and_gradient(weights, reading, which)
     _, _, of_all = network.loss_and_gradient(weights, reading, np.arange(3))  # more rows than symbols
     batch = sequences[which]
@@ -135,7 +135,7 @@ def test_the_output_layer_in_parts_equals_the_whole(emission, monkeypatch):
         network, sequences = model._network, model._known(X)
         row_weights = np.random.default_rng(4).uniform(0, 2, sequences.n_observations)
         found.append([network.terms(model._ready, sequences)])
-        for reading in (network.read(sequences), network.read(sequences, row_weights)):
+        for reading in (network.weighted(sequences), network.weighted(sequences, row_weights)):
             value, mass, gradient = network.loss_and_gradient(model._weights, reading, np.arange(len(X)))
             found[-1] += [value, mass, gradient]
     for whole, in_parts in zip(*found, strict=True):

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from seqmodels.products import padded
 from seqmodels.rnn import GRU, LSTM, Elman
 from seqmodels.rnn.layers import Stack
-from seqmodels.rnn.packing import Arena, Packing
+from seqmodels.rnn.packing import Arena, Batch, longest_first, measure, windows
 from seqmodels.rnn.recurrence import UNITS
 from seqmodels.simd import panel_width
 
@@ -16,37 +17,53 @@ def random_offsets(rng, n=9, longest=6):
     return np.concatenate([[0], np.cumsum(rng.integers(1, longest, n))])
 
 
-# -------------------------------------------------------------------- packing
+# -------------------------------------------------------------------- batches
 
 
 @pytest.mark.parametrize("which", [[0], [4, 2], [8, 7, 6, 5, 4, 3, 2, 1, 0], [3, 3]], ids=str)
-def test_packing_invariants(which, rng):
+def test_batch_invariants(which, rng):
     offsets, which = random_offsets(rng), np.array(which)
     lengths = np.diff(offsets)
-    rows, sizes, before, order = packing = Packing.of(offsets, which)
+    order = longest_first(offsets, which)
+    sizes, rows, before, places = batch = Batch.of(offsets, order)
     assert sorted(order) == sorted(which)
     assert (np.diff(lengths[order]) <= 0).all()
     assert len(sizes) == lengths[which].max()
     assert (np.diff(sizes) <= 0).all() and sizes[0] == len(which)
     assert sizes.sum() == len(rows) == len(before) == lengths[which].sum()
+    assert measure(offsets, order) == (len(rows), len(sizes), True)
     expected = np.sort(np.concatenate([np.arange(offsets[n], offsets[n + 1]) for n in which]))
     np.testing.assert_array_equal(np.sort(rows), expected)
+    np.testing.assert_array_equal(places[: len(which) + len(rows)], np.arange(len(which) + len(rows)))
     first = 0
     for t, size in enumerate(sizes):  # rows of one step: the sequences that still run, longest first
         np.testing.assert_array_equal(rows[first : first + size], offsets[order[:size]] + t)
         first += size
     np.testing.assert_array_equal(before[: len(which)], np.arange(len(which)))  # the rows of the start, in front
     np.testing.assert_array_equal(rows[before[len(which) :] - len(which)] + 1, rows[len(which) :])
-    np.testing.assert_array_equal(rows[packing.last], offsets[order + 1] - 1)
+    np.testing.assert_array_equal(rows[batch.last], offsets[order + 1] - 1)
 
 
 def test_sequences_of_one_length_keep_their_order():
-    packing = Packing.of(np.array([0, 2, 4, 7, 9]), np.array([3, 0, 2, 1]))
-    np.testing.assert_array_equal(packing.order, [2, 3, 0, 1])
-    np.testing.assert_array_equal(packing.rows, [4, 7, 0, 2, 5, 8, 1, 3, 6])
-    np.testing.assert_array_equal(packing.sizes, [4, 4, 1])
-    np.testing.assert_array_equal(packing.before, [0, 1, 2, 3, 4, 5, 6, 7, 8])
-    np.testing.assert_array_equal(packing.last, [8, 5, 6, 7])
+    offsets = np.array([0, 2, 4, 7, 9])
+    which = longest_first(offsets, np.array([3, 0, 2, 1]))
+    batch = Batch.of(offsets, which)
+    np.testing.assert_array_equal(which, [2, 3, 0, 1])
+    np.testing.assert_array_equal(batch.rows, [4, 7, 0, 2, 5, 8, 1, 3, 6])
+    np.testing.assert_array_equal(batch.sizes, [4, 4, 1])
+    np.testing.assert_array_equal(batch.before, [0, 1, 2, 3, 4, 5, 6, 7, 8])
+    np.testing.assert_array_equal(batch.last, [8, 5, 6, 7])
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 4, 5, 7, 100])
+def test_windows_follow_each_other_and_hold_as_many_rows_as_they_may(n_rows):
+    sizes = np.array([3, 3, 2, 1, 1, 1])
+    steps, rows = zip(*windows(sizes, n_rows), strict=True)
+    assert [own.start for own in steps] == [0, *(own.stop for own in steps[:-1])] and steps[-1].stop == 6
+    assert [own.start for own in rows] == [0, *(own.stop for own in rows[:-1])] and rows[-1].stop == 11
+    for step, row in zip(steps, rows, strict=True):
+        assert row.stop - row.start == sizes[step].sum()
+        assert row.stop - row.start <= n_rows or step.stop - step.start == 1
 
 
 # -------------------------------------------------------------------- stacks
@@ -84,14 +101,19 @@ def test_a_state_splits_into_hidden_states_and_memories_as_wide_as_they_are_insi
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), state)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("H", [1, 15, 16, 17, 32, 33])
-def test_inside_layers_are_as_wide_as_whole_vectors(H):
+def test_inside_layers_are_as_wide_as_whole_vectors_and_gradients_as_whole_panels(H, dtype):
     stack = Stack([LSTM(H), GRU(2)])
     W = {1: 16, 15: 16, 16: 16, 17: 32, 32: 32, 33: 48}[H]
-    assert stack.weight_shapes(5, wide=True) == {
-        (0, "input"): (5, 4 * W), (0, "recurrent"): (W, 4 * W), (0, "bias"): (4 * W,),
-        (1, "input"): (W, 48), (1, "recurrent"): (16, 48), (1, "bias"): (48,),
+    assert stack.wide == [W, 16]
+    first, second = (padded(n, panel_width(dtype)) for n in (4 * W, 48))
+    shapes = {
+        (0, "input"): (8, first), (0, "bias"): (1, first), (0, "recurrent"): (W, first),
+        (1, "input"): (W, second), (1, "bias"): (1, second), (1, "recurrent"): (16, second),
     }  # fmt: skip
+    assert stack.gradient_shapes(5, False, dtype) == shapes
+    assert stack.gradient_shapes(5, True, dtype) == shapes | {(0, "input"): (5, 4 * H)}
     assert stack.cells[0].n_hidden == H
 
 
@@ -122,11 +144,11 @@ def test_a_ragged_batch_equals_one_sequence_at_a_time_forward_and_backward(rng):
     x, d_top = rng.normal(size=(7, 3)), rng.normal(size=(7, 2))
 
     def run_and_back(which):
-        packing = Packing.of(offsets, np.array(which))
-        states = run(stack, x[packing.rows], packing.sizes)
-        d_projected, gradient = stack.backward(d_top[packing.rows], packing)
+        batch = Batch.of(offsets, longest_first(offsets, np.array(which)))
+        states = run(stack, x[batch.rows], batch.sizes)
+        d_projected, gradient = stack.backward(d_top[batch.rows], batch)
         result = np.empty((7, states.shape[1])), np.empty((7, d_projected.shape[1]))
-        result[0][packing.rows], result[1][packing.rows] = states, d_projected
+        result[0][batch.rows], result[1][batch.rows] = states, d_projected
         return *result, gradient
 
     states, d_projected, gradient = run_and_back([0, 1, 2])
@@ -146,16 +168,16 @@ def test_a_ragged_batch_equals_one_sequence_at_a_time_forward_and_backward(rng):
 def test_gradients_reach_the_recurrent_weights_through_a_given_state(rng):
     """The first step multiplies the state that the run starts from."""
     stack = driven([GRU(2)], 1, rng)
-    packing, state = Packing.of(np.array([0, 2]), np.array([0])), rng.normal(size=(1, 2))
+    batch, state = Batch.of(np.array([0, 2]), np.array([0])), rng.normal(size=(1, 2))
     x, d_top, step = rng.normal(size=(2, 1)), rng.normal(size=(2, 2)), 1e-6
-    run(stack, x, packing.sizes, state)
-    _, gradient = stack.backward(d_top, packing)
+    run(stack, x, batch.sizes, state)
+    _, gradient = stack.backward(d_top, batch)
     for index in np.ndindex(2, 6):
         values = []
         for sign in (1, -1):
             shifted = {key: array.copy() for key, array in stack.weights.items()}
             shifted[0, "recurrent"][index] += sign * step
-            values.append((d_top * run(Driven([GRU(2)], shifted), x, packing.sizes, state)).sum())
+            values.append((d_top * run(Driven([GRU(2)], shifted), x, batch.sizes, state)).sum())
         difference = (values[0] - values[1]) / (2 * step)
         assert gradient[0, "recurrent"][index] == pytest.approx(difference, rel=1e-6, abs=1e-9)
 

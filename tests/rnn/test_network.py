@@ -92,7 +92,7 @@ def stacked(request):
 
 
 def loss_and_gradient(model, sequences, which, row_weights=None):
-    reading = model._network.read(sequences, row_weights)
+    reading = model._network.weighted(sequences, row_weights)
     return model._network.loss_and_gradient(model._weights, reading, np.asarray(which))
 
 

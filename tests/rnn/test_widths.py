@@ -10,7 +10,7 @@ from sklearn.base import clone
 from seqmodels import Sequences
 from seqmodels.emissions import Gaussian
 from seqmodels.rnn import GRU, LSTM, RNN, Elman
-from seqmodels.rnn.packing import Arena, Packing
+from seqmodels.rnn.packing import Arena, Batch, longest_first
 
 from .cases import network_with_random_weights
 from .stacks import Driven, random_weights, run
@@ -35,16 +35,17 @@ def cell_of(name, H):
     return clone(STEPS[name][0]).set_params(n_hidden=H)
 
 
-def packing_of(lengths):
-    return Packing.of(np.cumsum([0, *lengths]), np.arange(len(lengths)))
+def batch_of(lengths):
+    offsets = np.cumsum([0, *lengths])
+    return Batch.of(offsets, longest_first(offsets, np.arange(len(lengths))))
 
 
-def inputs_for(stack, packing, rng):
+def inputs_for(stack, batch, rng):
     """Random inputs (M, G H) of the first layer's gates, gradients (M, H) from above, and a state (B, U)."""
     first, last = stack.stack.cells[0], stack.stack.cells[-1]
     dtype = stack.weights[0, "recurrent"].dtype
-    shapes = (len(packing.rows), first.n_gates * first.n_hidden), (len(packing.rows), last.n_hidden)
-    return [rng.normal(size=shape).astype(dtype) for shape in (*shapes, (len(packing.order), stack.n_state))]
+    shapes = (len(batch.rows), first.n_gates * first.n_hidden), (len(batch.rows), last.n_hidden)
+    return [rng.normal(size=shape).astype(dtype) for shape in (*shapes, (batch.sizes[0], stack.n_state))]
 
 
 # -------------------------------------------------------------------- every width
@@ -72,7 +73,7 @@ def test_gradients_of_any_width_equal_central_differences(name, H, rng):
     model = network_with_random_weights(cell_of(name, H), Gaussian(), X)
     network, sequences = model._network, model._known(X)
     vector = 0.5 * model._weights
-    log_likelihood, mass, gradient = network.loss_and_gradient(vector, network.read(sequences), np.arange(len(X)))
+    log_likelihood, mass, gradient = network.loss_and_gradient(vector, network.weighted(sequences), np.arange(len(X)))
     assert log_likelihood == pytest.approx(network.terms(network.ready(vector), sequences).sum(), rel=1e-12)
     for key, own in network.named(gradient).items():
         direction = np.zeros_like(vector)
@@ -89,14 +90,14 @@ def test_gradients_of_any_width_equal_central_differences(name, H, rng):
 @each_cell
 def test_single_precision_of_any_width_is_close_to_double(name, H, rng):
     cells = [cell_of(name, H)]
-    weights, packing = random_weights(cells, 2, rng), packing_of(LENGTHS)
+    weights, batch = random_weights(cells, 2, rng), batch_of(LENGTHS)
     exact = Driven(cells, weights)
     single = Driven(cells, {key: array.astype(np.float32) for key, array in weights.items()})
-    projected, d_top, state = inputs_for(exact, packing, rng)
+    projected, d_top, state = inputs_for(exact, batch, rng)
     found = []
     for stack, dtype in ((exact, np.float64), (single, np.float32)):
-        stack.forward(projected.astype(dtype), packing.sizes, state.astype(dtype))
-        d_projected, gradient = stack.backward(d_top.astype(dtype), packing)
+        stack.forward(projected.astype(dtype), batch.sizes, state.astype(dtype))
+        d_projected, gradient = stack.backward(d_top.astype(dtype), batch)
         found.append([stack.states(), d_projected, *gradient.values()])
     for a, b in zip(*found, strict=True):
         assert b.dtype == np.float32
@@ -116,16 +117,16 @@ STACKS = {name: [(name, 3)] for name in STEPS} | {
 @pytest.mark.parametrize("beyond", [1.0, -1e6])
 def test_what_is_beyond_the_units_never_matters(layers, beyond, rng):
     """Neither in inputs, states and gradients that are given, nor in memory that is used again."""
-    cells, packing = [cell_of(*layer) for layer in layers], packing_of(LENGTHS)
+    cells, batch = [cell_of(*layer) for layer in layers], batch_of(LENGTHS)
     weights = random_weights(cells, 2, rng)
     clean, dirty = Driven(cells, weights), Driven(cells, weights, beyond)
-    projected, d_top, state = inputs_for(clean, packing, rng)
+    projected, d_top, state = inputs_for(clean, batch, rng)
     arena = Arena()
-    dirty.forward(projected[::-1].copy() * 1e3, packing.sizes, state, arena)  # leaves its states in the arena
+    dirty.forward(projected[::-1].copy() * 1e3, batch.sizes, state, arena)  # leaves its states in the arena
     results = []
     for stack, memory in ((clean, Arena()), (dirty, arena)):
-        stack.forward(projected, packing.sizes, state, memory)
-        d_projected, gradient = stack.backward(d_top, packing)
+        stack.forward(projected, batch.sizes, state, memory)
+        d_projected, gradient = stack.backward(d_top, batch)
         results.append([stack.states(), d_projected, *gradient.values()])
     for own, expected in zip(*results, strict=True):
         np.testing.assert_array_equal(own, expected)
@@ -173,7 +174,7 @@ def test_more_units_without_weights_change_nothing(name, dtype, rng):
         part[...] = array.reshape(part.shape)
     found, sequences = [], Sequences.wrap(X)
     for network, vector in zip((small, large), vectors, strict=True):
-        reading = network.read(sequences)
+        reading = network.weighted(sequences)
         found.append(network.loss_and_gradient(vector, reading, np.arange(len(X))))
         found[-1] += (network.terms(network.ready(vector), sequences),)
     tolerance = {"rtol": 1e-5 if dtype == "float32" else 1e-12}

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 
 from ...products import pack, pack_transposed, padded
 from ...simd import panel_width
-from ..recurrence import in_blocks, units_in_block
+from ..recurrence import in_blocks, units_in_block, wide_columns
 
 __all__ = ["Cell", "RecurrentWeights"]
 
@@ -62,47 +62,53 @@ class Cell(BaseEstimator):
             name: generator.uniform(-bound, bound, shape) for name, shape in self.weight_shapes(n_inputs).items()
         }
 
-    def packed(self, weights, arena, derivative):
+    def packed(self, weights, width, arena, derivative):
         """The recurrent weights as the kernels want them.
 
         Parameters
         ----------
         weights : dict of arrays by name
+        width : int
+            Units with the padding, a multiple of :data:`~seqmodels.rnn.recurrence.UNITS`.
         arena : Arena
             Where memory comes from.
         derivative : bool
             Whether what only the derivative needs is packed too.
         """
-        H, width = self.n_hidden, panel_width(weights["recurrent"].dtype)
-        columns = arena.once("columns", lambda: in_blocks(H, self.n_gates, width))
-        return RecurrentWeights(*packed_both_ways(weights["recurrent"], arena, derivative, "recurrent", columns))
+        matrix = weights["recurrent"]
+        blocks = arena.once("blocks", lambda: in_blocks(width, self.n_gates, panel_width(matrix.dtype)))
+        return RecurrentWeights(*packed_both_ways(matrix, self.n_gates, width, arena, derivative, "recurrent", blocks))
 
-    def scratch_shape(self, n, width):
-        """Shape of the working space of a step with n sequences, where a panel has so many columns."""
-        return n, padded(self.n_gates * units_in_block(self.n_hidden, width), width)
-
-    def recurrent_gradient(self, before, saved, d_recurrent, out):
-        """Gradients of the recurrent weights over all M rows, each one product, written to `out` by name.
-
-        Parameters
-        ----------
-        before : array (M, H)
-            Hidden states one step before each row.
-        saved : array (M, n_saved H)
-        d_recurrent : array (M, G H)
-            Gradients of the recurrent products.
-        out : dict of arrays
-        """
-        np.dot(before.T, d_recurrent, out=out["recurrent"])
+    def scratch_shape(self, n, n_units, width):
+        """Shape of the working space of a step with n sequences and so many units, a panel of so many columns."""
+        return n, padded(self.n_gates * units_in_block(n_units, width), width)
 
 
-def packed_both_ways(matrix, arena, derivative, name, columns=None):
-    """A matrix (K, J) in panels, its columns in any order, and its transpose: left empty without `derivative`."""
-    K, J = matrix.shape
-    columns = np.arange(J) if columns is None else columns
-    panels = arena.panels((name, "packed"), K, len(columns), matrix.dtype)
-    transposed = arena.panels((name, "transposed"), J, K if derivative else 0, matrix.dtype)
-    pack(matrix, columns, panels)
+def packed_both_ways(matrix, n_gates, width, arena, derivative, name, order=None):
+    """Recurrent weights (h, G h) in panels as (H, G H), H the width with the padding, and their transpose.
+
+    Parameters
+    ----------
+    matrix : array (h, G h)
+    n_gates, width : int
+    arena : Arena
+    derivative : bool
+        Whether the transpose is wanted; it is left empty otherwise.
+    name : str
+        Of the memory.
+    order : array of int, optional
+        The columns of the wide matrix in the order in which they are packed, -1 where there is none.
+    """
+    n_units = len(matrix)
+
+    def places():
+        columns = wide_columns(n_units, n_gates, width)
+        return columns, columns if order is None else np.where(order < 0, -1, columns[order])
+
+    columns, ordered = arena.once((name, "columns"), places)
+    panels = arena.panels((name, "packed"), width, len(ordered), matrix.dtype)
+    transposed = arena.panels((name, "transposed"), n_gates * width, width if derivative else 0, matrix.dtype)
+    pack(matrix, ordered, width, panels)
     if derivative:
-        pack_transposed(matrix, transposed)
+        pack_transposed(matrix, columns, transposed)
     return panels, transposed

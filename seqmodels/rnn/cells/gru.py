@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...products import add_product, padded
+from ...products import add_outer, add_product, padded
 from ...simd import load, sigmoid, store, tanh
 from ..recurrence import UNITS, clear, pointwise, unroll
 from .base import Cell, packed_both_ways
@@ -51,25 +51,19 @@ class GRU(Cell):
     def kernels(self):
         return _reset_after() if self.reset == "after" else _reset_before()
 
-    def packed(self, weights, arena, derivative):
+    def packed(self, weights, width, arena, derivative):
         if self.reset == "after":
-            return super().packed(weights, arena, derivative)
+            return super().packed(weights, width, arena, derivative)
         gates, candidate = np.split(weights["recurrent"], [2 * self.n_hidden], axis=1)
         return SplitWeights(
-            *packed_both_ways(np.ascontiguousarray(gates), arena, derivative, "gates"),
-            *packed_both_ways(np.ascontiguousarray(candidate), arena, derivative, "candidate"),
+            *packed_both_ways(np.ascontiguousarray(gates), 2, width, arena, derivative, "gates"),
+            *packed_both_ways(np.ascontiguousarray(candidate), 1, width, arena, derivative, "candidate"),
         )
 
-    def scratch_shape(self, n, width):
-        return super().scratch_shape(n, width) if self.reset == "after" else (3 * n, padded(2 * self.n_hidden, width))
-
-    def recurrent_gradient(self, before, saved, d_recurrent, out):
+    def scratch_shape(self, n, n_units, width):
         if self.reset == "after":
-            super().recurrent_gradient(before, saved, d_recurrent, out)
-            return
-        H = self.n_hidden
-        out["recurrent"][:, : 2 * H] = before.T @ d_recurrent[:, : 2 * H]
-        out["recurrent"][:, 2 * H :] = saved.T @ d_recurrent[:, 2 * H :]
+            return super().scratch_shape(n, n_units, width)
+        return 3 * n, padded(2 * n_units, width)
 
 
 class SplitWeights(NamedTuple):
@@ -111,28 +105,26 @@ def _reset_after():
 # Scratch has three rows a sequence: for both gates, for what the candidate's product is of, and for that product.
 
 
-def step(n, first, record, before, after, table, rows, weights, hidden, memory, gates, saved, scratch):
+def step(n, first, before, after, weights, hidden, memory, gates, saved, scratch):
     H, reset, product = hidden.shape[1], len(scratch) // 3, len(scratch) // 3 * 2
     clear(0, n, scratch)
     clear(product, product + n, scratch)
     add_product(n, H, hidden, before, weights.gates, scratch, 0)
     for b in range(n):
-        row = rows[first + b]
         for h in range(0, H, UNITS):
-            r = sigmoid(load(table, row, h, UNITS) + load(scratch, b, h, UNITS))
-            z = sigmoid(load(table, row, H + h, UNITS) + load(scratch, b, H + h, UNITS))
+            r = sigmoid(load(gates, first + b, h, UNITS) + load(scratch, b, h, UNITS))
+            z = sigmoid(load(gates, first + b, H + h, UNITS) + load(scratch, b, H + h, UNITS))
             kept = r * load(hidden, before + b, h, UNITS)
             store(scratch, reset + b, h, kept)
-            store(saved, record + b, h, kept)
-            store(gates, record + b, h, r)
-            store(gates, record + b, H + h, z)
+            store(saved, first + b, h, kept)
+            store(gates, first + b, h, r)
+            store(gates, first + b, H + h, z)
     add_product(n, H, scratch, reset, weights.candidate, scratch, product)
     for b in range(n):
-        row = rows[first + b]
         for h in range(0, H, UNITS):
-            candidate = tanh(load(table, row, 2 * H + h, UNITS) + load(scratch, product + b, h, UNITS))
-            old, z = load(hidden, before + b, h, UNITS), load(gates, record + b, H + h, UNITS)
-            store(gates, record + b, 2 * H + h, candidate)
+            candidate = tanh(load(gates, first + b, 2 * H + h, UNITS) + load(scratch, product + b, h, UNITS))
+            old, z = load(hidden, before + b, h, UNITS), load(gates, first + b, H + h, UNITS)
+            store(gates, first + b, 2 * H + h, candidate)
             store(hidden, after + b, h, old + z * (candidate - old))
 
 
@@ -162,6 +154,12 @@ def step_backward(
     add_product(n, 2 * H, scratch, 0, weights.gates_transposed, d_later, 0)
 
 
+def weigh_recurrent(n, first, batch, hidden, saved, d_recurrent, out):
+    H = hidden.shape[1]
+    add_outer(n, H, hidden, batch.before, first, d_recurrent, first, out, 0, 2 * H)
+    add_outer(n, H, saved, batch.places, first, d_recurrent, first, out, 2 * H, out.shape[1])
+
+
 @functools.cache
 def _reset_before():
-    return unroll(step, step_backward, key="GRU before")
+    return unroll(step, step_backward, "GRU before", weigh_recurrent)
