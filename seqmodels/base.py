@@ -100,7 +100,8 @@ class SequenceModel(BaseEstimator):
 
     def _known(self, X, lengths=None, name="X"):
         """Data after fit: checked against what fit saw, symbols in the model's codes."""
-        check_is_fitted(self, "family_")
+        if "family_" not in self.__dict__:  # to ask scikit-learn takes as long as to score a short sequence
+            check_is_fitted(self, "family_")
         sequences = Sequences.wrap(X, lengths, name=name)
         if sequences.n_features != self.n_features_in_:
             raise ValueError(
@@ -332,9 +333,10 @@ class Stream:
 
 def mean_term(terms, sequences):
     """Mean of terms (M,) over the observations that count."""
-    if not sequences.scored.any():
+    if sequences.n_scored == 0:
         raise ValueError("there is nothing to score: every observation is missing or merely given")
-    return float(terms[sequences.scored].mean())
+    counted = terms if sequences.n_scored == len(terms) else terms[sequences.scored]
+    return float(np.add.reduce(counted)) / len(counted)
 
 
 def _checked_weights(weights, n):

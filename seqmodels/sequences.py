@@ -1,7 +1,8 @@
 """Ragged data, end to end: N sequences in one array of observations, with offsets between them."""
 
 import numbers
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -113,7 +114,7 @@ class Sequences:
         """(N,): for scikit-learn, one sequence is one sample."""
         return (len(self),)
 
-    @property
+    @cached_property
     def lengths(self):
         """Array (N,): the number of observations of each sequence."""
         return np.diff(self.offsets)
@@ -133,13 +134,18 @@ class Sequences:
         """Array (M, D) of bool: which entries are missing."""
         return self.values < 0 if self.alphabet is not None else np.isnan(self.values)
 
-    @property
+    @cached_property
     def scored(self):
         """Array (M,) of bool: the observations that count, neither missing altogether nor merely given."""
         scored = ~self.missing.all(axis=1)
         if self.given is not None:
             scored &= self.positions >= np.repeat(self.given, self.lengths)
         return scored
+
+    @cached_property
+    def n_scored(self):
+        """How many observations count."""
+        return int(np.count_nonzero(self.scored))
 
     @property
     def positions(self):
@@ -220,6 +226,8 @@ class Sequences:
         else:
             own, codes = self.alphabet, self.values[:, 0]
         target = own if alphabet is None else tuple(alphabet)
+        if self.alphabet is not None and target == own and (unknown == "keep" or self._largest_code < len(own)):
+            return self
         translated = codes
         if target != own:
             known = {symbol: code for code, symbol in enumerate(target)}
@@ -259,7 +267,18 @@ class Sequences:
 
     def longest_first(self):
         """The order (N,) in which lengths fall; equal lengths keep their order."""
+        return self._longest_first
+
+    @cached_property
+    def _longest_first(self):
         return np.argsort(-self.lengths, kind="stable")
+
+    @cached_property
+    def _largest_code(self):
+        return self.values.max(initial=MISSING)
+
+    def __getstate__(self):
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # not what is found from these
 
     def split(self, terms):
         """An array (M, ...) over all observations, as a list of one array per sequence."""

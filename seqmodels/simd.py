@@ -82,7 +82,7 @@ def total(vector):
 
 
 def largest(vector):
-    """The largest entry."""
+    """The largest entry; NaN may be passed over."""
     return vector.max()
 
 
@@ -170,18 +170,26 @@ def _on_vectors(build):
     return lower
 
 
-def _call(name, *start, to_number=False):
-    """A call of one of LLVM's functions of vectors."""
+def _total(builder, vector):
+    """LLVM's sum of a vector, in any order."""
+    kind = vector.type
+    function = ir.FunctionType(kind.element, [kind.element, kind])
+    name_of_type = f"v{kind.count}f{32 if kind.element == ir.FloatType() else 64}"
+    function = cgutils.get_or_insert_function(builder.module, function, f"llvm.vector.reduce.fadd.{name_of_type}")
+    return builder.call(function, [kind.element(0.0), vector], fastmath=("reassoc",))
 
-    def build(builder, *vectors):
-        kind = vectors[0].type
-        arguments = [*[kind.element(number) for number in start], *vectors]
-        function = ir.FunctionType(kind.element if to_number else kind, [argument.type for argument in arguments])
-        name_of_type = f"v{kind.count}f{32 if kind.element == ir.FloatType() else 64}"
-        function = cgutils.get_or_insert_function(builder.module, function, f"llvm.{name}.{name_of_type}")
-        return builder.call(function, arguments, fastmath=("reassoc",) if start else ())
 
-    return build
+def _largest(builder, vector):
+    """Halves against each other; LLVM's own function goes entry by entry, for the sake of NaN."""
+    while vector.type.count > 1:
+        half = vector.type.count // 2
+        empty, numbers = ir.Constant(vector.type, ir.Undefined), ir.VectorType(ir.IntType(32), half)
+        low, high = (
+            builder.shuffle_vector(vector, empty, ir.Constant(numbers, [first + i for i in range(half)]))
+            for first in (0, half)
+        )
+        vector = _choose(">")(builder, low, high)
+    return builder.extract_element(vector, ir.IntType(32)(0))
 
 
 def _choose(order):
@@ -219,8 +227,8 @@ _define(maximum, _vector_of, _on_vectors(_choose(">")), *_TWO)
 _define(minimum, _vector_of, _on_vectors(_choose("<")), *_TWO)
 _define(where_positive, _vector_of, _on_vectors(_positive), *_TWO)
 _define(power_of_two, _vector_of, _on_vectors(_power), *_ONE)
-_define(total, _number_of, _on_vectors(_call("vector.reduce.fadd", 0.0, to_number=True)), *_ONE)
-_define(largest, _number_of, _on_vectors(_call("vector.reduce.fmax", to_number=True)), *_ONE)
+_define(total, _number_of, _on_vectors(_total), *_ONE)
+_define(largest, _number_of, _on_vectors(_largest), *_ONE)
 
 
 def _vector(number, length):

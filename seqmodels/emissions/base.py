@@ -1,11 +1,29 @@
 """What an emission is: a family of distributions, with its face to HMMs and its face to networks."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from ..arrays import map_arrays, mean_and_variance, smallest_integers, take
 
-__all__ = ["Emission"]
+__all__ = ["Compiled", "Emission"]
+
+
+class Compiled(NamedTuple):
+    """What a family does within the kernels of a network: functions to be compiled, which allocate nothing.
+
+    Both are called with ``(values, rows, first, n, raw, constants, terms)``, and write the log densities of
+    ``values[rows[first + i]]`` under the raw outputs ``raw[i]`` to ``terms[i]``, for i < n. Raw outputs stand in
+    whole vectors of 16: R of them, `offset` added, and then what stands `beyond`.
+    """
+
+    log_density: Callable  # leaves nothing of use in `raw`
+    gradient: Callable  # the gradient takes the place of `raw`
+    offset: np.ndarray  # (R,)
+    beyond: float
+    constants: tuple  # arrays and numbers
 
 
 class Emission(BaseEstimator):
@@ -75,20 +93,9 @@ class Emission(BaseEstimator):
 
     # ---------------------------------------------------------------- for networks
 
-    def compiled_gradient(self, marginal, dtype):
-        """The same as ``value_and_gradient`` for use within kernels; None where there is no such thing.
-
-        Returns
-        -------
-        gradient : function, or None
-            ``gradient(values, rows, first, n, raw, constants, terms)``: log densities (n,) of
-            ``values[rows[first + i]]`` under raw outputs ``raw[i]``, written to `terms`; their gradient takes the
-            place of `raw`, which has columns beyond the R raw outputs, to whole vectors of 16. To be compiled into
-            a kernel that allocates nothing.
-        constants : array or NamedTuple of arrays
-            What the function wants to know of the marginal.
-        """
-        return None, None
+    def compiled(self, marginal, dtype):
+        """The same as ``value_and_gradient`` within kernels, as a `Compiled`; None where there is no such thing."""
+        return None
 
     # ---------------------------------------------------------------- for hidden Markov models
 

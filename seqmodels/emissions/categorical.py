@@ -6,9 +6,9 @@ import numpy as np
 
 from ..arrays import choose, smallest_integers
 from ..forms import MISSING
-from ..jit import kernel
+from ..jit import inline, kernel
 from ..simd import exp, largest, load, maximum, splat, store, total
-from .base import Emission, keep_without_mass, refuse_unless_distributions
+from .base import Compiled, Emission, keep_without_mass, refuse_unless_distributions
 
 __all__ = ["Categorical", "CategoricalParameters"]
 
@@ -133,15 +133,15 @@ class Categorical(Emission):
     def value_and_gradient(self, values, raw, marginal, out):
         """Log probabilities (n,), and their gradient in `raw` (n, R) written to `out`: y - softmax."""
         (n, R), terms = raw.shape, np.empty(len(values))
-        offset = _offset(marginal, raw.dtype)
-        wide = np.zeros((n, offset.shape[1]), raw.dtype)
-        wide[:, :R] = raw
-        _softmax_kernel(values, np.arange(n), 0, n, wide, offset, terms)
-        out[...] = wide[:, :R]
+        logits = np.full((n, -(-R // LANES) * LANES), -np.inf, raw.dtype)
+        logits[:, :R] = raw + np.log(marginal.probabilities).astype(raw.dtype)
+        _softmax_kernel(values, np.arange(n), 0, n, logits, (R,), terms)
+        out[...] = logits[:, :R]
         return terms
 
-    def compiled_gradient(self, marginal, dtype):
-        return softmax, _offset(marginal, dtype)
+    def compiled(self, marginal, dtype):
+        offset = np.log(marginal.probabilities).astype(dtype)
+        return Compiled(log_softmax, softmax, offset, -np.inf, (len(offset),))
 
     # ---------------------------------------------------------------- both
 
@@ -173,46 +173,52 @@ LANES = 16  # logits in a vector
 BLOCK = 1024  # logits that are added in single precision before the sum goes on in double
 
 
-def _offset(marginal, dtype):
-    """Logits (1, W) of the marginal, in whole vectors: what is beyond the symbols has no share."""
-    logits = np.log(marginal.probabilities)
-    offset = np.full((1, -(-len(logits) // LANES) * LANES), -np.inf, dtype)
-    offset[0, : len(logits)] = logits
-    return offset
+@inline
+def _highest(logits, i):
+    highest = load(logits, i, 0, LANES)
+    for r in range(LANES, logits.shape[1], LANES):
+        highest = maximum(highest, load(logits, i, r, LANES))
+    return largest(highest)
 
 
-def softmax(values, rows, first, n, raw, offset, terms):
-    """Log probabilities of codes under ``softmax(raw + offset)``; the gradient takes the place of `raw`."""
-    width = offset.shape[1]
+def log_softmax(values, rows, first, n, logits, constants, terms):
+    """Log probabilities of codes, 0 of a missing one and -inf of one that no logit stands for."""
     for i in range(n):
         code = values[rows[first + i], 0]
-        if code < 0:
-            raw[i] = 0
-            terms[i] = 0
+        if code < 0 or code >= constants[0]:
+            terms[i] = 0.0 if code < 0 else -np.inf
             continue
-        highest = load(raw, i, 0, LANES) + load(offset, 0, 0, LANES)
-        for r in range(LANES, width, LANES):
-            highest = maximum(highest, load(raw, i, r, LANES) + load(offset, 0, r, LANES))
-        top, sum_of_odds = largest(highest), 0.0
-        if code < width and offset[0, code] > -np.inf:
-            terms[i] = raw[i, code] + offset[0, code] - top
-        else:  # outside of the alphabet, which has no unknown symbol
-            terms[i] = -np.inf
-        for begin in range(0, width, BLOCK):
-            odds = splat(raw.dtype.type(0), LANES)
-            for r in range(begin, min(begin + BLOCK, width), LANES):
-                own = exp(load(raw, i, r, LANES) + load(offset, 0, r, LANES) - top)
-                store(raw, i, r, own)
-                odds = odds + own
+        top, sum_of_odds = _highest(logits, i), 0.0
+        for begin in range(0, logits.shape[1], BLOCK):
+            odds = splat(logits.dtype.type(0), LANES)
+            for r in range(begin, min(begin + BLOCK, logits.shape[1]), LANES):
+                odds = odds + exp(load(logits, i, r, LANES) - top)
             sum_of_odds += total(odds)
-        if terms[i] == -np.inf:
-            raw[i] = 0
+        terms[i] = logits[i, code] - top - np.log(sum_of_odds)
+
+
+def softmax(values, rows, first, n, logits, constants, terms):
+    """The same, and the gradients of logits in their place: 1 less the probability, for the others less nothing."""
+    for i in range(n):
+        code = values[rows[first + i], 0]
+        if code < 0 or code >= constants[0]:
+            terms[i] = 0.0 if code < 0 else -np.inf
+            logits[i] = 0
             continue
-        terms[i] -= np.log(sum_of_odds)
-        share = raw.dtype.type(-1 / sum_of_odds)
-        for r in range(0, width, LANES):
-            store(raw, i, r, load(raw, i, r, LANES) * share)
-        raw[i, code] += 1
+        top, sum_of_odds = _highest(logits, i), 0.0
+        own = logits[i, code] - top
+        for begin in range(0, logits.shape[1], BLOCK):
+            odds = splat(logits.dtype.type(0), LANES)
+            for r in range(begin, min(begin + BLOCK, logits.shape[1]), LANES):
+                odd = exp(load(logits, i, r, LANES) - top)
+                store(logits, i, r, odd)
+                odds = odds + odd
+            sum_of_odds += total(odds)
+        terms[i] = own - np.log(sum_of_odds)
+        share = logits.dtype.type(-1 / sum_of_odds)
+        for r in range(0, logits.shape[1], LANES):
+            store(logits, i, r, load(logits, i, r, LANES) * share)
+        logits[i, code] += 1
 
 
 _softmax_kernel = kernel(softmax)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..jit import inline_here
-from ..products import pack, pack_transposed, padded
+from ..products import aligned, pack, pack_transposed, padded, panels_for
 from ..simd import panel_width
 from .recurrence import UNITS, Tape, Weights, clear, wide_columns
 
@@ -88,12 +88,15 @@ class Stack:
         """A belief (n, U) as [hidden, memory] of each layer in turn."""
         return [state[:, part] for part in self._parts]
 
-    def prepared(self, weights, symbols, arena, derivative):
-        """`Weights` of each layer, from arrays by (layer, name); those of inputs stay as they are for `symbols`."""
+    def prepared(self, weights, symbols, derivative, calls):
+        """`Weights` of each layer, from arrays by (layer, name); those of inputs stay as they are for `symbols`.
+
+        Notes among the `calls` what has to be done whenever the numbers in these arrays have changed.
+        """
         found = []
         for layer, (cell, width) in enumerate(zip(self.cells, self.wide, strict=True)):
             own = {name: array for (other, name), array in weights.items() if other == layer}
-            found.append(_prepared(cell, width, own, symbols and layer == 0, layer > 0, arena.part(layer), derivative))
+            found.append(_prepared(cell, width, own, symbols and layer == 0, layer > 0, derivative, calls))
         return found
 
     def tapes(self, arena, n_sequences, n_rows, dtype, derivative):
@@ -124,23 +127,23 @@ def _n_memory(cell, width):
     return width if cell.has_memory else 0
 
 
-def _prepared(cell, width, weights, symbols, has_below, arena, derivative):
+def _prepared(cell, width, weights, symbols, has_below, derivative, calls):
     """The weights of one layer of h units, `width` with the padding."""
     matrix = weights["input"]
     h, G, I, dtype = cell.n_hidden, cell.n_gates, len(matrix), matrix.dtype
-    bias = arena.array("bias", (1, padded(G * width, panel_width(dtype))), dtype)
-    below = arena.panels("below", G * width, padded(I, UNITS) if derivative and has_below else 0, dtype)
-    columns = arena.once("columns", lambda: wide_columns(h, G, width))
+    bias = aligned((1, padded(G * width, panel_width(dtype))), dtype)
+    below = panels_for(G * width, padded(I, UNITS) if derivative and has_below else 0, dtype)
+    columns = wide_columns(h, G, width)
     if cell.bias:
-        bias[0, : G * width].reshape(G, width)[:, :h] = weights["bias"].reshape(G, h)
+        calls.append((np.copyto, (bias[0, : G * width].reshape(G, width)[:, :h], weights["bias"].reshape(G, h))))
+    if len(below):
+        calls.append((pack_transposed, (matrix, columns, below)))
     if not symbols:
         n_inputs = padded(I, UNITS if has_below else EIGHT)
-        packed = arena.panels("input", n_inputs, G * width, dtype)
-        pack(matrix, columns, n_inputs, packed)
-        if len(below):
-            pack_transposed(matrix, columns, below)
+        packed = panels_for(n_inputs, G * width, dtype)
+        calls.append((pack, (matrix, columns, n_inputs, packed)))
         matrix = packed
-    return Weights(G, h, matrix, below, bias, cell.packed(weights, width, arena, derivative))
+    return Weights(G, h, matrix, below, bias, cell.packed(weights, width, derivative, calls))
 
 
 def in_turn(kernels):

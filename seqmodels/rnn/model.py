@@ -220,7 +220,8 @@ class RNN(SequenceModel):
     @property
     def _ready(self):
         """The weights ready for use; they are prepared once."""
-        check_is_fitted(self, "_network")
+        if "_network" not in self.__dict__:
+            check_is_fitted(self, "_network")
         if self._ready_for is None or self._ready_for[0] is not self._weights:
             self._ready_for = self._weights, self._network.ready(self._weights)
         return self._ready_for[1]

@@ -1,12 +1,13 @@
 """Input, causal layers and output of a network under one emission: terms, loss and gradient."""
 
+import operator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 
 from ..jit import kernel
-from ..products import pack, pack_transposed, padded
+from ..products import aligned, pack, pack_transposed, padded, panels_for
 from ..simd import panel_width
 from ..threads import in_threads
 from .generation import LANES
@@ -54,7 +55,7 @@ class _Room:
     """
 
     def __init__(self, network, sums=None):
-        self._network, self.sums, self._size = network, sums, (0, 0, 0, 0)
+        self._network, self.sums, self._size, self._ready = network, sums, (0, 0, 0, 0), None
         self._arena = Arena()
         self.nothing = np.empty((0, 0), network.dtype)
         self.gradients = None if sums is None else network.sums_in(sums)
@@ -62,11 +63,14 @@ class _Room:
     def enter(self, ready, n_sequences, n_rows, n_steps, n_held=None):
         """The room itself, once there is enough of it; `n_held` rows are held at once (all, by default)."""
         size = n_sequences, n_rows, n_steps, n_rows if n_held is None else n_held
-        if any(own < wanted for own, wanted in zip(self._size, size, strict=True)):
+        larger = any(map(operator.lt, self._size, size))
+        if larger:
             self._size = size = tuple(map(max, self._size, size))
             self._furnish(*size)
-        self.layers = tuple(map(Layer, ready.layers, self._tapes, self._by_layer))
-        self.output = Output(*ready.output, *self._above)
+        if larger or self._ready is not ready:
+            self._ready = ready
+            self.layers = tuple(map(Layer, ready.layers, self._tapes, self._by_layer))
+            self.output = Output(*ready.output, *self._above)
         return self
 
     def _furnish(self, n_sequences, n_rows, n_steps, n_held):
@@ -128,9 +132,9 @@ class Network:
         )
         self._pieces = np.array([piece for key in self._layout.shapes for piece in self._pieces_of(key)])
         self.n_output_rows = min(128, max(32, N_OUTPUTS // columns))
-        gradient, self.constants = family.compiled_gradient(marginal, self.dtype)
+        self._compiled = compiled = family.compiled(marginal, self.dtype)
         kernels = tuple(cell.kernels() for cell in cells)
-        self._passes = passes_of(kernels, gradient, type(family).__name__ if gradient else "")
+        self._passes = passes_of(kernels, compiled and compiled[:2], compiled and type(family).__name__)
         self.shapes, self.n_weights = self._layout.shapes, self._layout.size
 
     def _pieces_of(self, key):
@@ -150,6 +154,11 @@ class Network:
         """Views of a vector (W,) as arrays by (layer, name)."""
         return self._layout.named(vector)
 
+    @property
+    def constants(self):
+        """What the family wants to know within kernels."""
+        return () if self._compiled is None else self._compiled.constants
+
     def sums_in(self, memory):
         """The arrays by (layer, name) in which gradients are added up, in memory for all of them."""
         return self._sums.named(memory)
@@ -165,17 +174,20 @@ class Network:
     def ready(self, vector, arena=None, derivative=False):
         """Prepare a vector (W,) of weights, for scoring or for the `derivative` too."""
         arena = Arena() if arena is None else arena
-        weights, H, R = arena.views(vector, self.named), self.stack.n_outputs, self.n_raw
-        layers = self.stack.prepared(weights, self.inputs.symbols, arena, derivative)
-        matrix = weights[OUTPUT, "weight"]
-        packed = arena.panels("output", H, padded(R, UNITS), self.dtype)
-        transposed = arena.panels("transposed", R, H if derivative else 0, self.dtype)
-        columns = arena.once("columns", lambda: np.arange(R))
-        pack(matrix, columns, H, packed)
+        return arena.of(vector, lambda vector, calls: self._prepared(vector, derivative, calls))
+
+    def _prepared(self, vector, derivative, calls):
+        weights, H, R = self.named(vector), self.stack.n_outputs, self.n_raw
+        layers = self.stack.prepared(weights, self.inputs.symbols, derivative, calls)
+        matrix, columns = weights[OUTPUT, "weight"], np.arange(R)
+        packed = panels_for(H, padded(R, UNITS), self.dtype)
+        transposed = panels_for(R, H if derivative else 0, self.dtype)
+        bias = aligned((1, self.n_output_columns), self.dtype)
+        bias[0, R:] = 0.0 if self._compiled is None else self._compiled.beyond
+        offset = 0.0 if self._compiled is None else self._compiled.offset
+        calls += [(pack, (matrix, columns, H, packed)), (np.add, (weights[OUTPUT, "bias"], offset, bias[0, :R]))]
         if derivative:
-            pack_transposed(matrix, columns, transposed)
-        bias = arena.array("bias", (1, self.n_output_columns), self.dtype)
-        bias[0, :R] = weights[OUTPUT, "bias"]
+            calls.append((pack_transposed, (matrix, columns, transposed)))
         return Ready(weights, layers, (packed, transposed, bias), [])
 
     # ---------------------------------------------------------------- what kernels work on

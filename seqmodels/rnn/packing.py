@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..jit import inline, kernel
-from ..products import aligned, panels_shape
+from ..products import aligned
 
 __all__ = ["Arena", "Batch", "lay_out", "longest_first", "measure", "windows"]
 
@@ -122,15 +122,16 @@ class Arena:
             given = self._given[name] = memory[:size].reshape(shape)
         return given
 
-    def panels(self, name, n_rows, n_columns, dtype):
-        """Room for a matrix in panels, always of one shape under this name; beyond the matrix it is zero."""
-        return self.array(name, panels_shape(n_rows, n_columns, dtype), dtype)
-
-    def views(self, vector, make):
-        """What `make` makes of a vector, remembered as long as it is the same vector."""
-        given = self._given.get("views")
+    def of(self, vector, make):
+        """What ``make(vector, calls)`` gives, and notes among the calls it has to be done again whenever the numbers
+        in the vector have changed: pairs of a function and its arguments.
+        """
+        given = self._given.get("of")
         if given is None or given[0] is not vector:
-            given = self._given["views"] = vector, make(vector)
+            calls = []
+            given = self._given["of"] = vector, make(vector, calls), calls
+        for function, arguments in given[2]:
+            function(*arguments)
         return given[1]
 
     def rooms(self, n, size, dtype, make):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import APART, ARITHMETIC, inline, inline_here, kernel
+from ..jit import APART, ARITHMETIC, inline_here, kernel
 from ..products import add_outer, product
 from .layers import in_turn
 from .packing import lay_out
@@ -60,16 +60,16 @@ class Passes(NamedTuple):
 
 
 @functools.cache
-def passes_of(kernels, gradient=None, family=""):
+def passes_of(kernels, compiled=None, family=""):
     """The kernels of a stack under a family.
 
     Parameters
     ----------
     kernels : tuple of Kernels
         Of the layers, from the bottom up.
-    gradient : function, optional
-        Of a family that has a gradient for kernels, see
-        :meth:`~seqmodels.emissions.base.Emission.compiled_gradient`; without it, there is neither `shard` nor `score`.
+    compiled : tuple of functions, optional
+        Log density and gradient of a family that has them for kernels, see
+        :class:`~seqmodels.emissions.base.Compiled`; without them, there is neither `shard` nor `score`.
     family : str
         Its name.
     """
@@ -85,9 +85,9 @@ def passes_of(kernels, gradient=None, family=""):
         gradients[:] = 0
         run_back(batch, sizes, source, 0, layers, nothing)
 
-    if gradient is None:
+    if compiled is None:
         return Passes(forward, backward, None, None)
-    gradient = inline_here(gradient)
+    log_density, gradient = map(inline_here, compiled)
     above = above_layers(gradient, family)
 
     @kernel(key=key, **ARITHMETIC)
@@ -119,7 +119,7 @@ def passes_of(kernels, gradient=None, family=""):
                 n = min(len(output.raw), end - row)
                 spread(n, output.bias, output.raw, 0)
                 product(n, hidden.shape[1], hidden, B + row - first, output.weight, output.raw, 0)
-                gradient(reading.values, batch.rows, row, n, output.raw, output.constants, output.terms)
+                log_density(reading.values, batch.rows, row, n, output.raw, output.constants, output.terms)
                 for i in range(n):
                     terms[batch.rows[row + i]] = output.terms[i]
             if stop < n_steps:
@@ -158,7 +158,7 @@ def above_layers(gradient, key):
     return above
 
 
-@inline
+@inline_here
 def _read(n, encoded, rows, first, source):
     """Write to `source` what n rows from `first` on read."""
     if encoded.ndim == 1:

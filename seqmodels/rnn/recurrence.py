@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import APART, ARITHMETIC, inline, inline_here, kernel
+from ..jit import APART, ARITHMETIC, inline_here, kernel
 from ..products import add_outer, add_panel, add_product, padded, product
 from ..simd import PANEL_BYTES, load, splat, store
 from .generation import draw
@@ -184,7 +184,7 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
     return Kernels(key, forward, backward, generate)
 
 
-@inline
+@inline_here
 def total_rows(sizes):
     """Rows of so many steps."""
     total = 0
@@ -196,7 +196,7 @@ def total_rows(sizes):
 # -------------------------------------------------------------------- inputs
 
 
-@inline
+@inline_here
 def _project(n, source, first, weights, H, gates, row):
     """Write the projected inputs (n, G H) of the gates, the bias included."""
     if source.ndim == 1:  # a symbol picks a row of the weights: never a one-hot product
@@ -214,7 +214,7 @@ def _project(n, source, first, weights, H, gates, row):
         product(n, source.shape[1], source, first, weights.input, gates, row)
 
 
-@inline
+@inline_here
 def _weigh_input(n, source, first, batch, weights, H, gates, row, out):
     """Add the gradients of the input weights over n rows."""
     if source.ndim == 1:
@@ -225,7 +225,7 @@ def _weigh_input(n, source, first, batch, weights, H, gates, row, out):
         add_outer(n, source.shape[1], source, batch.places, first, gates, row, out, 0, out.shape[1])
 
 
-@inline
+@inline_here
 def _add(n, a, i, j, out, row, column):
     """``out[row, column :][:n] += a[i, j :][:n]``."""
     whole = n - n % UNITS
@@ -235,7 +235,7 @@ def _add(n, a, i, j, out, row, column):
         out[row, column + h] += a[i, j + h]
 
 
-@inline
+@inline_here
 def spread(n, row, out, first):
     """Copy a row (1, J) to n rows."""
     for b in range(n):
@@ -243,7 +243,7 @@ def spread(n, row, out, first):
             store(out, first + b, j, load(row, 0, j, ALIKE))
 
 
-@inline
+@inline_here
 def add_rows(n, a, first, out):
     """Add the sum of n rows to a row (1, J)."""
     for j in range(0, out.shape[1], ALIKE):
@@ -253,7 +253,7 @@ def add_rows(n, a, first, out):
         store(out, 0, j, total)
 
 
-@inline
+@inline_here
 def _weigh_hidden(n, first, batch, hidden, saved, d_recurrent, out):
     add_outer(n, hidden.shape[1], hidden, batch.before, first, d_recurrent, first, out, 0, out.shape[1])
 
@@ -282,7 +282,7 @@ def pointwise(equations, derivative, n_gates, n_saved=0, has_memory=False, addit
     step, step_backward : functions for :func:`unroll`; the weights have the fields `recurrent` (H, G H), its
         columns in the order of :func:`in_blocks`, and `transposed` (G H, H), both in panels.
     """
-    equations, derivative = inline(equations), inline(derivative)
+    equations, derivative = inline_here(equations), inline_here(derivative)
     read_gates, write_gates = _READ[n_gates], _WRITE[n_gates]
     read_saved, write_saved = _READ[n_saved], _WRITE[n_saved]
     nothing = (-0.0,) * n_gates  # which leaves what it is added to as it is, and is never added in fact
@@ -341,7 +341,7 @@ def pointwise(equations, derivative, n_gates, n_saved=0, has_memory=False, addit
     return step, step_backward
 
 
-@inline
+@inline_here
 def units_in_block(n_hidden, width):
     """Units that a step works on at once, where a panel has so many columns: whole panels, or all."""
     span = max(width, UNITS)
@@ -365,7 +365,7 @@ def wide_columns(n_units, n_gates, width):
     return columns.ravel()
 
 
-@inline
+@inline_here
 def clear(first, end, scratch):
     """Set some rows to zero, in vectors as long as those that are read next, which would have to wait otherwise."""
     zeros = splat(scratch.dtype.type(0), ALIKE)
@@ -377,55 +377,55 @@ def clear(first, end, scratch):
 # -------------------------------------------------------------------- vectors of units, one a gate, in and out
 
 
-@inline
+@inline_here
 def _read0(array, b, h, H):
     return ()
 
 
-@inline
+@inline_here
 def _read1(array, b, h, H):
     return (load(array, b, h, UNITS),)
 
 
-@inline
+@inline_here
 def _read3(array, b, h, H):
     return load(array, b, h, UNITS), load(array, b, H + h, UNITS), load(array, b, 2 * H + h, UNITS)
 
 
-@inline
+@inline_here
 def _read4(array, b, h, H):
     return (*_read3(array, b, h, H), load(array, b, 3 * H + h, UNITS))
 
 
-@inline
+@inline_here
 def _read5(array, b, h, H):
     return (*_read4(array, b, h, H), load(array, b, 4 * H + h, UNITS))
 
 
-@inline
+@inline_here
 def _write0(array, b, h, H, vectors):
     pass
 
 
-@inline
+@inline_here
 def _write1(array, b, h, H, vectors):
     store(array, b, h, vectors[0])
 
 
-@inline
+@inline_here
 def _write3(array, b, h, H, vectors):
     store(array, b, h, vectors[0])
     store(array, b, H + h, vectors[1])
     store(array, b, 2 * H + h, vectors[2])
 
 
-@inline
+@inline_here
 def _write4(array, b, h, H, vectors):
     _write3(array, b, h, H, vectors)
     store(array, b, 3 * H + h, vectors[3])
 
 
-@inline
+@inline_here
 def _write5(array, b, h, H, vectors):
     _write4(array, b, h, H, vectors)
     store(array, b, 4 * H + h, vectors[4])

@@ -75,7 +75,10 @@ class Driven:
         self.sums = Layout(shapes, panel_width(np.float32))
         self.memory = np.full(self.sums.size, np.nan, dtype)
         gradients = self.sums.named(self.memory)
-        prepared = self.stack.prepared(weights, False, arena, True)
+        calls = []
+        prepared = self.stack.prepared(weights, False, True, calls)
+        for function, arguments in calls:
+            function(*arguments)
         tapes = self.stack.tapes(arena, len(state), M, dtype, True)
         self.arrays = tuple(
             recurrence.Layer(own, tape, Gradient(*(gradients[n, name] for name in Gradient._fields)))

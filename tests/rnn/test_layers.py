@@ -203,9 +203,20 @@ def test_an_arena_gives_the_same_memory_again_where_it_is_enough(dtype):
     assert arena.array("nothing", (3, 0), dtype).shape == (3, 0)
 
 
-def test_panels_of_an_arena_have_room_for_whole_ones():
-    arena, width = Arena(), panel_width("float64")
-    assert arena.panels("a", 5, 2 * width, "float64").shape == (10, width)
-    assert arena.panels("b", 5, 2 * width + 1, "float64").shape == (15, width)
-    assert arena.panels("c", 5, 0, "float64").shape == (0, width)
-    assert not arena.panels("d", 3, 1, "float64").any()
+def test_what_is_made_of_a_vector_is_done_again_and_made_once():
+    arena, made = Arena(), []
+
+    def make(vector, calls):
+        made.append(vector)
+        twice = np.empty_like(vector)
+        calls.append((np.multiply, (vector, 2, twice)))
+        return twice
+
+    first, second = np.ones(2), np.full(2, 5.0)
+    twice = arena.of(first, make)
+    np.testing.assert_array_equal(twice, 2)
+    first[:] = 3
+    assert arena.of(first, make) is twice
+    np.testing.assert_array_equal(twice, 6)
+    np.testing.assert_array_equal(arena.of(second, make), 10)
+    assert len(made) == 2

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ...products import pack, pack_transposed, padded
+from ...products import pack, pack_transposed, padded, panels_for
 from ...simd import panel_width
 from ..recurrence import in_blocks, units_in_block, wide_columns
 
@@ -62,7 +62,7 @@ class Cell(BaseEstimator):
             name: generator.uniform(-bound, bound, shape) for name, shape in self.weight_shapes(n_inputs).items()
         }
 
-    def packed(self, weights, width, arena, derivative):
+    def packed(self, weights, width, derivative, calls):
         """The recurrent weights as the kernels want them.
 
         Parameters
@@ -70,45 +70,40 @@ class Cell(BaseEstimator):
         weights : dict of arrays by name
         width : int
             Units with the padding, a multiple of :data:`~seqmodels.rnn.recurrence.UNITS`.
-        arena : Arena
-            Where memory comes from.
         derivative : bool
             Whether what only the derivative needs is packed too.
+        calls : list
+            Takes pairs of a function and its arguments: what is to be done whenever the weights have changed.
         """
-        matrix = weights["recurrent"]
-        blocks = arena.once("blocks", lambda: in_blocks(width, self.n_gates, panel_width(matrix.dtype)))
-        return RecurrentWeights(*packed_both_ways(matrix, self.n_gates, width, arena, derivative, "recurrent", blocks))
+        blocks = in_blocks(width, self.n_gates, panel_width(weights["recurrent"].dtype))
+        return RecurrentWeights(
+            *packed_both_ways(weights["recurrent"], self.n_gates, width, derivative, calls, blocks)
+        )
 
     def scratch_shape(self, n, n_units, width):
         """Shape of the working space of a step with n sequences and so many units, a panel of so many columns."""
         return n, padded(self.n_gates * units_in_block(n_units, width), width)
 
 
-def packed_both_ways(matrix, n_gates, width, arena, derivative, name, order=None):
+def packed_both_ways(matrix, n_gates, width, derivative, calls, order=None):
     """Recurrent weights (h, G h) in panels as (H, G H), H the width with the padding, and their transpose.
 
     Parameters
     ----------
     matrix : array (h, G h)
     n_gates, width : int
-    arena : Arena
     derivative : bool
         Whether the transpose is wanted; it is left empty otherwise.
-    name : str
-        Of the memory.
+    calls : list
+        Takes what is to be done whenever the matrix has changed.
     order : array of int, optional
         The columns of the wide matrix in the order in which they are packed, -1 where there is none.
     """
-    n_units = len(matrix)
-
-    def places():
-        columns = wide_columns(n_units, n_gates, width)
-        return columns, columns if order is None else np.where(order < 0, -1, columns[order])
-
-    columns, ordered = arena.once((name, "columns"), places)
-    panels = arena.panels((name, "packed"), width, len(ordered), matrix.dtype)
-    transposed = arena.panels((name, "transposed"), n_gates * width, width if derivative else 0, matrix.dtype)
-    pack(matrix, ordered, width, panels)
+    columns = wide_columns(len(matrix), n_gates, width)
+    ordered = columns if order is None else np.where(order < 0, -1, columns[order])
+    panels = panels_for(width, len(ordered), matrix.dtype)
+    transposed = panels_for(n_gates * width, width if derivative else 0, matrix.dtype)
+    calls.append((pack, (matrix, ordered, width, panels)))
     if derivative:
-        pack_transposed(matrix, columns, transposed)
+        calls.append((pack_transposed, (matrix, columns, transposed)))
     return panels, transposed

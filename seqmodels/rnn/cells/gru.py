@@ -51,13 +51,13 @@ class GRU(Cell):
     def kernels(self):
         return _reset_after() if self.reset == "after" else _reset_before()
 
-    def packed(self, weights, width, arena, derivative):
+    def packed(self, weights, width, derivative, calls):
         if self.reset == "after":
-            return super().packed(weights, width, arena, derivative)
+            return super().packed(weights, width, derivative, calls)
         gates, candidate = np.split(weights["recurrent"], [2 * self.n_hidden], axis=1)
         return SplitWeights(
-            *packed_both_ways(np.ascontiguousarray(gates), 2, width, arena, derivative, "gates"),
-            *packed_both_ways(np.ascontiguousarray(candidate), 1, width, arena, derivative, "candidate"),
+            *packed_both_ways(gates, 2, width, derivative, calls),
+            *packed_both_ways(candidate, 1, width, derivative, calls),
         )
 
     def scratch_shape(self, n, n_units, width):
