@@ -98,8 +98,8 @@ ARITHMETIC = {"_nrt": False, "forceinline": True}
 """Options of kernels that allocate nothing and have small steps: counting references to arrays, and calls with
 arrays as arguments, would take longer than the steps."""
 
-APART = {"_nrt": False, "forceinline": False} | _UNREACHED
-"""Options of kernels that only other kernels call: they are compiled once, and not once more in each caller."""
+APART = {"_nrt": False, "forceinline": False}
+"""Options of kernels that other kernels call: they are compiled once, and not once more in each caller."""
 
 
 def kernel(function=None, *, key=None, **options):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..jit import kernel
 from ..products import aligned, pack, pack_transposed, padded, panels_for
-from ..simd import panel_width
+from ..simd import load, panel_width, store
 from ..threads import in_threads
 from .generation import LANES
 from .layers import EIGHT, Layout, Stack
@@ -22,7 +22,7 @@ OUTPUT = "output"
 LARGEST_SHARD = 32  # sequences that one thread trains on together
 LARGEST_BATCH = 64  # sequences that one thread scores together
 WINDOW = 1 << 17  # gates that are held at once while scoring, so that they stay in cache
-LITTLE_WORK, MUCH_WORK = 3.5e7, 3e8  # multiplications and additions
+LITTLE_WORK, MUCH_WORK = 7e7, 3e8  # multiplications and additions
 TINY = float(np.finfo(float).tiny)
 N_OUTPUTS = 1 << 17  # raw outputs that are held at once, so that they stay in cache
 
@@ -134,7 +134,7 @@ class Network:
         self.n_output_rows = min(128, max(32, N_OUTPUTS // columns))
         self._compiled = compiled = family.compiled(marginal, self.dtype)
         kernels = tuple(cell.kernels() for cell in cells)
-        self._passes = passes_of(kernels, compiled and compiled[:2], compiled and type(family).__name__)
+        self._passes = passes_of(kernels, compiled and compiled[:2], type(family).__name__ if compiled else "")
         self.shapes, self.n_weights = self._layout.shapes, self._layout.size
 
     def _pieces_of(self, key):
@@ -319,7 +319,7 @@ class Network:
         found = in_threads(lambda task: run(ready, weighted, *task), tasks, n_jobs)
         mass = max(float(np.add.reduce(weighted.masses[which])), TINY)
         gradient = arena.array("gradient", (self.n_weights,), self.dtype)
-        _collect(sums[: len(shards)], self._pieces, self.dtype.type(-1 / mass), gradient)
+        _collect(sums[: len(shards)], self._pieces, self.dtype.type(-1 / mass), gradient[None])
         return sum(found), mass, gradient
 
     def _shard(self, ready, weighted, which, room):
@@ -438,7 +438,9 @@ def shard_size(n, largest, work):
 
 
 def _shards(order, size):
-    return [order[first : first + size] for first in range(0, len(order), size)]
+    """Dealt out one by one, so that no shard has all the long sequences."""
+    n_shards = -(-len(order) // size)
+    return [order[number::n_shards] for number in range(n_shards)]
 
 
 def _fill(source, encoded):
@@ -453,12 +455,19 @@ def _states(layers, rows):
 
 @kernel
 def _collect(sums, pieces, scale, gradient):
-    """The sum over shards of the gradients, times `scale`, without the padding."""
+    """The sum over shards of the gradients, times `scale`, without the padding; `gradient` is one row (1, W)."""
     for p in range(len(pieces)):
         start, step, wide_start, wide_step, n_rows, n_columns = pieces[p]
+        whole = n_columns - n_columns % UNITS
         for row in range(n_rows):
             place, wide_place = start + row * step, wide_start + row * wide_step
-            for shard in range(len(sums)):
-                for j in range(n_columns):
-                    term = scale * sums[shard, wide_place + j]
-                    gradient[place + j] = term if shard == 0 else gradient[place + j] + term
+            for j in range(0, whole, UNITS):
+                total = load(sums, 0, wide_place + j, UNITS)
+                for shard in range(1, len(sums)):
+                    total = total + load(sums, shard, wide_place + j, UNITS)
+                store(gradient, 0, place + j, scale * total)
+            for j in range(whole, n_columns):
+                entry = sums[0, wide_place + j]
+                for shard in range(1, len(sums)):
+                    entry += sums[shard, wide_place + j]
+                gradient[0, place + j] = scale * entry

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 
 from ..jit import kernel
 
-__all__ = ["SGD", "Adam", "Optimizer", "clip"]
+__all__ = ["SGD", "Adam", "Optimizer", "clip", "sum_of_squares"]
 
 
 class Optimizer(BaseEstimator):
@@ -93,7 +93,7 @@ def _adam(weights, gradient, first, second, share, share_of_square, step, correc
 
 
 @kernel(fastmath={"reassoc", "contract"})
-def _sum_of_squares(gradient):
+def sum_of_squares(gradient):
     """In double precision, for the square of an exploding gradient exceeds the single."""
     total = 0.0
     for w in range(len(gradient)):
@@ -106,6 +106,6 @@ def clip(gradient, by_norm=None, by_value=None):
     if by_value is not None:
         np.clip(gradient, -by_value, by_value, out=gradient)
     if by_norm is not None:
-        norm = math.sqrt(_sum_of_squares(gradient))
+        norm = math.sqrt(sum_of_squares(gradient))
         if norm > by_norm:
             gradient *= by_norm / norm

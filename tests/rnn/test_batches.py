@@ -98,12 +98,16 @@ def test_a_batch_of_sequences_of_one_length(length, alone):
 
 
 @pytest.mark.parametrize(("work", "n_shards"), [(0, 1), (module.LITTLE_WORK, 2), (module.MUCH_WORK, 4)])
-def test_shards_hold_whole_tiles_and_every_sequence_once(work, n_shards):
-    order = np.random.default_rng(0).permutation(300)
+def test_shards_hold_every_sequence_once_and_share_long_and_short_ones(work, n_shards):
     for n in range(1, 301):
         size = module.shard_size(n, 32, work)
         assert size % 8 == 0 and size <= 32
-        np.testing.assert_array_equal(np.concatenate(module._shards(order[:n], size)), order[:n])
+        shards = module._shards(np.arange(n), size)
+        np.testing.assert_array_equal(np.sort(np.concatenate(shards)), np.arange(n))
+        sizes = [len(shard) for shard in shards]
+        assert max(sizes) <= size and max(sizes) - min(sizes) <= 1
+        for shard in shards:  # every n-th, in their order
+            assert (np.diff(shard) == len(shards)).all()
     assert module.shard_size(32, 32, work) == 32 // n_shards
 
 
