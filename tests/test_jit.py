@@ -140,6 +140,38 @@ def test_an_edit_in_any_module_compiles_anew(tiny, module, old, new, expected):
 
 
 @pytest.mark.compiled
+def test_an_index_that_names_a_class_that_is_gone_costs_no_result(tiny):
+    """As an update of the package leaves it, where the kernel's own file is what it was."""
+    script = """
+        import json
+        import numpy as np
+        from tiny import pairs
+        from tiny.kernels import first
+
+        print(json.dumps({"result": first(pairs.make(np.ones(3))), "misses": sum(first.stats.cache_misses.values())}))
+        """
+    source = """
+        from typing import NamedTuple
+        import numpy as np
+
+        class Pair(NamedTuple):
+            a: np.ndarray
+            b: np.ndarray
+
+        def make(array):
+            return Pair(array, array)
+        """
+    with (tiny / "kernels.py").open("a") as kernels:
+        kernels.write("\n@kernel\ndef first(pair):\n    return pair.a[0]\n")
+    (tiny / "pairs.py").write_text(textwrap.dedent(source))
+    assert run(tiny, script) == {"result": 1.0, "misses": 1}
+    assert run(tiny, script) == {"result": 1.0, "misses": 0}
+    (tiny / "pairs.py").write_text(textwrap.dedent(source).replace("Pair", "Couple"))
+    assert run(tiny, script) == {"result": 1.0, "misses": 1}
+    assert run(tiny, script) == {"result": 1.0, "misses": 0}
+
+
+@pytest.mark.compiled
 def test_where_no_folder_can_be_written_kernels_are_compiled_in_memory(tiny):
     (tiny / "__pycache__").write_text("a file, where Python and Numba want a folder")
     nowhere = str(tiny / "jit.py" / "below a file")
