@@ -7,11 +7,13 @@ import numpy as np
 from ..jit import inline_here
 from ..products import aligned, pack, pack_transposed, padded, panels_for
 from ..simd import panel_width
-from .recurrence import UNITS, Tape, Weights, clear, wide_columns
+from .recurrence import Tape, Weights
+from .units import UNITS, clear, wide_columns
 
-__all__ = ["EIGHT", "Layout", "Stack", "in_turn"]
+__all__ = ["EIGHT", "OUTPUT", "Layout", "Stack", "in_turn"]
 
 EIGHT = 8  # rows that the matrix products work on together
+OUTPUT = "output"  # in place of a layer's number: what stands above all of them
 
 
 class Layout:
@@ -36,7 +38,7 @@ class Layout:
 class Stack:
     """Causal layers, each reading the hidden states of the one below.
 
-    Inside, every layer is as wide as a multiple of :data:`~seqmodels.rnn.recurrence.UNITS`. What is beyond its
+    Inside, every layer is as wide as a multiple of :data:`~seqmodels.rnn.units.UNITS`. What is beyond its
     units has no weight to anything, and its gradients are dropped.
 
     Parameters

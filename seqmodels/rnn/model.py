@@ -9,7 +9,8 @@ from ..emissions import Categorical
 from ..predictive import Predictive
 from .cells import LSTM, Cell
 from .inputs import input_for
-from .network import OUTPUT, Network
+from .layers import OUTPUT
+from .network import Network
 from .optimizers import Adam, Optimizer
 from .packing import Arena
 from .training import train

@@ -1,6 +1,5 @@
 """Input, causal layers and output of a network under one emission: terms, loss and gradient."""
 
-import operator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import NamedTuple
@@ -12,14 +11,14 @@ from ..products import aligned, pack, pack_transposed, padded, panels_for
 from ..simd import load, panel_width, store
 from ..threads import in_threads
 from .generation import LANES
-from .layers import EIGHT, Layout, Stack
+from .layers import EIGHT, OUTPUT, Layout, Stack
 from .packing import Arena, Batch, longest_first, measure, windows
-from .passes import Counts, Output, Reading, passes_of
-from .recurrence import UNITS, Gradient, Layer
+from .passes import Counts, Reading, passes_of
+from .rooms import Ready, Room
+from .units import UNITS
 
-__all__ = ["Network", "Ready", "Weighted"]
+__all__ = ["Network", "Weighted"]
 
-OUTPUT = "output"
 LARGEST_SHARD = 32  # sequences that one thread trains on together
 LARGEST_BATCH = 64  # sequences that one thread scores together
 WINDOW = 1 << 17  # gates that are held at once while scoring, so that they stay in cache
@@ -34,66 +33,6 @@ class Weighted(NamedTuple):
     reading: Reading
     counts: Counts
     masses: np.ndarray  # (N,) the number of observations that count
-
-
-class Ready(NamedTuple):
-    """Weights ready for use."""
-
-    weights: dict  # arrays by (layer, name), as the user sees them
-    layers: list  # Weights of each layer
-    output: tuple  # those of the output as panels (H, R), transposed ones (none for scoring), and bias
-    rooms: list  # in which nobody scores at the moment
-
-
-class _Room:
-    """What one thread works in, again and again: arrays for so many sequences, rows and steps, or more.
-
-    Parameters
-    ----------
-    network : Network
-    sums : array, optional
-        Memory in which gradients are added up; without it, there is no way back.
-    """
-
-    def __init__(self, network, sums=None):
-        self._network, self.sums, self._size, self._ready = network, sums, (0, 0, 0, 0), None
-        self._arena = Arena()
-        self.nothing = np.empty((0, 0), network.dtype)
-        self.gradients = None if sums is None else network.sums_in(sums)
-
-    def enter(self, ready, n_sequences, n_rows, n_steps, n_held=None):
-        """The room itself, once there is enough of it; `n_held` rows are held at once (all, by default)."""
-        size = n_sequences, n_rows, n_steps, n_rows if n_held is None else n_held
-        larger = any(map(operator.lt, self._size, size))
-        if larger:
-            self._size = size = tuple(map(max, self._size, size))
-            self._furnish(*size)
-        if larger or self._ready is not ready:
-            self._ready = ready
-            self.layers = tuple(map(Layer, ready.layers, self._tapes, self._by_layer))
-            self.output = Output(*ready.output, *self._above)
-        return self
-
-    def _furnish(self, n_sequences, n_rows, n_steps, n_held):
-        network, arena, dtype = self._network, self._arena, self._network.dtype
-        self.batch = Batch.of_size(n_sequences, n_rows, n_steps)
-        if network.inputs.symbols:
-            self.source = np.empty(n_held, dtype=np.int64)
-        else:
-            self.source = arena.array("source", (n_held, padded(network.inputs.width, EIGHT)), dtype)
-        self._tapes = network.stack.tapes(arena, n_sequences, n_held, dtype, self.sums is not None)
-        no_gradient = Gradient(*[self.nothing] * len(Gradient._fields))
-        names = range(len(self._tapes))
-        self._by_layer = [
-            no_gradient if self.sums is None else Gradient(*(self.gradients[n, name] for name in Gradient._fields))
-            for n in names
-        ]
-        size = network.n_output_rows
-        raw = arena.array("raw", (size, network.n_output_columns), dtype)
-        above = (self.nothing, self.nothing) if self.sums is None else (
-            self.gradients[OUTPUT, "weight"], self.gradients[OUTPUT, "bias"]
-        )  # fmt: skip
-        self._above = network.n_raw, network.constants, raw, np.empty(size), *above
 
 
 class Network:
@@ -255,7 +194,7 @@ class Network:
         try:
             room = ready.rooms.pop()
         except IndexError:
-            room = _Room(self)
+            room = Room(self)
         yield room
         ready.rooms.append(room)
 
@@ -322,7 +261,7 @@ class Network:
         which = longest_first(reading.offsets, which)
         M, _, _ = measure(reading.offsets, which)
         shards = _shards(which, shard_size(len(which), LARGEST_SHARD, 6 * self.n_weights * M))
-        sums, rooms = arena.rooms(len(shards), self._sums.size, self.dtype, lambda memory: _Room(self, memory))
+        sums, rooms = arena.rooms(len(shards), self._sums.size, self.dtype, lambda memory: Room(self, memory))
         run = self._shard if self._passes.shard else self._shard_in_parts
         tasks = list(zip(shards, rooms[: len(shards)], strict=True))
         found = in_threads(lambda task: run(ready, weighted, *task), tasks, n_jobs)

@@ -10,7 +10,7 @@ from ..jit import APART, ARITHMETIC, inline_here, kernel
 from ..products import add_outer, product
 from .layers import in_turn
 from .packing import lay_out
-from .recurrence import add_rows, clear, spread
+from .units import add_rows, clear, spread
 
 __all__ = ["Counts", "Output", "Passes", "Reading", "passes_of"]
 

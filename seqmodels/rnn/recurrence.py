@@ -2,7 +2,8 @@
 
 Rows are time-major and the sequences of a batch stand longest first: the rows of step t are those of the first
 ``sizes[t]`` sequences, so that the running ones are always a prefix and no padding is ever computed. Units are
-padded to a multiple of :data:`UNITS`, which stand side by side in one vector; gate g of unit h is column g H + h.
+padded to a multiple of :data:`~seqmodels.rnn.units.UNITS`, which stand side by side in one vector; gate g of unit h
+is column g H + h.
 """
 
 from collections.abc import Callable
@@ -11,21 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..jit import APART, ARITHMETIC, inline_here, kernel
-from ..products import add_outer, add_panel, add_product, padded, product
-from ..simd import PANEL_BYTES, load, splat, store
+from ..products import add_outer, add_panel, add_product, product
+from ..simd import PANEL_BYTES, load, store
 from .generation import draw
+from .projection import project, weigh_input
+from .units import READ, UNITS, WRITE, add_rows, clear, units_in_block
 
-__all__ = [
-    "UNITS", "Gradient", "Kernels", "Layer", "Tape", "Weights", "add_rows", "clear", "in_blocks", "pointwise", "spread",
-    "total_rows", "units_in_block", "unroll",
-    "wide_columns",
-]  # fmt: skip
-
-UNITS = 16
-"""Units in a vector; layers are as wide as a multiple of it."""
-
-ALIKE = PANEL_BYTES // 8
-"""Numbers that are copied at once; every panel has a multiple of it."""
+__all__ = ["Gradient", "Kernels", "Layer", "Tape", "Weights", "pointwise", "unroll"]
 
 WEIGHED = 1 << 17
 """Gradients of gates that are gathered before those of the weights are added up: what stays in cache."""
@@ -133,7 +126,7 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
         first = before = 0
         for n in sizes:
             after = sizes[0] + first
-            _project(n, source, first_input + first, weights, hidden.shape[1], gates, first)
+            project(n, source, first_input + first, weights, hidden.shape[1], gates, first)
             step(n, first, before, after, weights.recurrent, hidden, memory, gates, saved, scratch)
             before = after
             first += n
@@ -146,7 +139,7 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
         n_weighed = max(32, WEIGHED // gates.shape[1])
         clear(0, B, d_later)
         clear(0, B, d_memory)
-        n_later, later = 0, total_rows(sizes)
+        n_later, later = 0, _rows_of(sizes)
         end = later  # of the rows whose weights have to wait
         for t in range(len(sizes) - 1, -1, -1):
             n = sizes[t]
@@ -160,7 +153,7 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
             if end - first >= n_weighed or t == 0:
                 weigh_recurrent(end - first, first, batch, hidden, saved, d_recurrent, gradient.recurrent)
                 add_rows(end - first, gates, first, gradient.bias)
-                _weigh_input(end - first, source, first_input + first, batch, weights, H, gates, first, gradient.input)
+                weigh_input(end - first, source, first_input + first, batch, weights, H, gates, first, gradient.input)
                 if d_below.shape[1] > 0:
                     clear(first, end, d_below)
                     product(end - first, weights.n_gates * H, gates, first, weights.below, d_below, first)
@@ -175,82 +168,20 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
             for b in range(n):
                 codes[t, b] = draw(raw, b, offset, sharpness, uniforms[t, b], odds)
             after = n - before
-            _project(n, codes[t], 0, weights, hidden.shape[1], tape.gates, 0)
-            step(
-                n, 0, before, after, weights.recurrent, hidden, tape.memory, tape.gates, tape.saved, tape.scratch
-            )
+            project(n, codes[t], 0, weights, hidden.shape[1], tape.gates, 0)
+            step(n, 0, before, after, weights.recurrent, hidden, tape.memory, tape.gates, tape.saved, tape.scratch)
             before = after
 
     return Kernels(key, forward, backward, generate)
 
 
 @inline_here
-def total_rows(sizes):
+def _rows_of(sizes):
     """Rows of so many steps."""
     total = 0
     for n in sizes:
         total += n
     return total
-
-
-# -------------------------------------------------------------------- inputs
-
-
-@inline_here
-def _project(n, source, first, weights, H, gates, row):
-    """Write the projected inputs (n, G H) of the gates, the bias included."""
-    if source.ndim == 1:  # a symbol picks a row of the weights: never a one-hot product
-        for b in range(n):
-            if weights.n_units == H:
-                for j in range(0, weights.n_gates * H, UNITS):
-                    own = load(weights.input, source[first + b], j, UNITS)
-                    store(gates, row + b, j, load(weights.bias, 0, j, UNITS) + own)
-                continue
-            spread(1, weights.bias, gates, row + b)
-            for g in range(weights.n_gates):
-                _add(weights.n_units, weights.input, source[first + b], g * weights.n_units, gates, row + b, g * H)
-    else:
-        spread(n, weights.bias, gates, row)
-        product(n, source.shape[1], source, first, weights.input, gates, row)
-
-
-@inline_here
-def _weigh_input(n, source, first, batch, weights, H, gates, row, out):
-    """Add the gradients of the input weights over n rows."""
-    if source.ndim == 1:
-        for b in range(n):
-            for g in range(weights.n_gates):
-                _add(weights.n_units, gates, row + b, g * H, out, source[first + b], g * weights.n_units)
-    else:
-        add_outer(n, source.shape[1], source, batch.places, first, gates, row, out, 0, out.shape[1])
-
-
-@inline_here
-def _add(n, a, i, j, out, row, column):
-    """``out[row, column :][:n] += a[i, j :][:n]``."""
-    whole = n - n % UNITS
-    for h in range(0, whole, UNITS):
-        store(out, row, column + h, load(out, row, column + h, UNITS) + load(a, i, j + h, UNITS))
-    for h in range(whole, n):
-        out[row, column + h] += a[i, j + h]
-
-
-@inline_here
-def spread(n, row, out, first):
-    """Copy a row (1, J) to n rows."""
-    for b in range(n):
-        for j in range(0, out.shape[1], ALIKE):
-            store(out, first + b, j, load(row, 0, j, ALIKE))
-
-
-@inline_here
-def add_rows(n, a, first, out):
-    """Add the sum of n rows to a row (1, J)."""
-    for j in range(0, out.shape[1], ALIKE):
-        total = load(out, 0, j, ALIKE)
-        for m in range(first, first + n):
-            total = total + load(a, m, j, ALIKE)
-        store(out, 0, j, total)
 
 
 @inline_here
@@ -283,8 +214,8 @@ def pointwise(equations, derivative, n_gates, n_saved=0, has_memory=False, addit
         columns in the order of :func:`in_blocks`, and `transposed` (G H, H), both in panels.
     """
     equations, derivative = inline_here(equations), inline_here(derivative)
-    read_gates, write_gates = _READ[n_gates], _WRITE[n_gates]
-    read_saved, write_saved = _READ[n_saved], _WRITE[n_saved]
+    read_gates, write_gates = READ[n_gates], WRITE[n_gates]
+    read_saved, write_saved = READ[n_saved], WRITE[n_saved]
     nothing = (-0.0,) * n_gates  # which leaves what it is added to as it is, and is never added in fact
 
     def step(n, first, before, after, weights, hidden, memory, gates, saved, scratch):
@@ -339,97 +270,3 @@ def pointwise(equations, derivative, n_gates, n_saved=0, has_memory=False, addit
                         store(d_memory, b, h, d_old)
 
     return step, step_backward
-
-
-@inline_here
-def units_in_block(n_hidden, width):
-    """Units that a step works on at once, where a panel has so many columns: whole panels, or all."""
-    span = max(width, UNITS)
-    return span if n_hidden % span == 0 else n_hidden
-
-
-def in_blocks(n_hidden, n_gates, width):
-    """The columns of recurrent weights (H, G H) as steps go through them: all gates of a block, then the next."""
-    span = units_in_block(n_hidden, width)
-    columns = np.full((n_hidden // span, padded(n_gates * span, width)), -1)
-    for block, own in enumerate(columns):
-        units = block * span + np.arange(span)
-        own[: n_gates * span] = (np.arange(n_gates)[:, None] * n_hidden + units).ravel()
-    return columns.ravel()
-
-
-def wide_columns(n_units, n_gates, width):
-    """Which column (G H,) of weights (..., G h) each is where h units are padded to H; -1 where there is none."""
-    columns = np.full((n_gates, width), -1)
-    columns[:, :n_units] = np.arange(n_gates * n_units).reshape(n_gates, n_units)
-    return columns.ravel()
-
-
-@inline_here
-def clear(first, end, scratch):
-    """Set some rows to zero, in vectors as long as those that are read next, which would have to wait otherwise."""
-    zeros = splat(scratch.dtype.type(0), ALIKE)
-    for b in range(first, end):
-        for j in range(0, scratch.shape[1], ALIKE):
-            store(scratch, b, j, zeros)
-
-
-# -------------------------------------------------------------------- vectors of units, one a gate, in and out
-
-
-@inline_here
-def _read0(array, b, h, H):
-    return ()
-
-
-@inline_here
-def _read1(array, b, h, H):
-    return (load(array, b, h, UNITS),)
-
-
-@inline_here
-def _read3(array, b, h, H):
-    return load(array, b, h, UNITS), load(array, b, H + h, UNITS), load(array, b, 2 * H + h, UNITS)
-
-
-@inline_here
-def _read4(array, b, h, H):
-    return (*_read3(array, b, h, H), load(array, b, 3 * H + h, UNITS))
-
-
-@inline_here
-def _read5(array, b, h, H):
-    return (*_read4(array, b, h, H), load(array, b, 4 * H + h, UNITS))
-
-
-@inline_here
-def _write0(array, b, h, H, vectors):
-    pass
-
-
-@inline_here
-def _write1(array, b, h, H, vectors):
-    store(array, b, h, vectors[0])
-
-
-@inline_here
-def _write3(array, b, h, H, vectors):
-    store(array, b, h, vectors[0])
-    store(array, b, H + h, vectors[1])
-    store(array, b, 2 * H + h, vectors[2])
-
-
-@inline_here
-def _write4(array, b, h, H, vectors):
-    _write3(array, b, h, H, vectors)
-    store(array, b, 3 * H + h, vectors[3])
-
-
-@inline_here
-def _write5(array, b, h, H, vectors):
-    _write4(array, b, h, H, vectors)
-    store(array, b, 4 * H + h, vectors[4])
-
-
-_READ = {0: _read0, 1: _read1, 3: _read3, 4: _read4, 5: _read5}
-_WRITE = {0: _write0, 1: _write1, 3: _write3, 4: _write4, 5: _write5}

@@ -101,9 +101,7 @@ class Driven:
         tapes = [layer.tape for layer in self.arrays]
         kept = [tape.gates.copy() for tape in tapes]  # the way back uses them up
         tapes[-1].d_hidden[:M, : self.widths[-1][1]] = wider(d_top, *self.widths[-1], self.beyond)
-        self.passes.backward(
-            batch, batch.sizes, self.source, self.arrays, self.memory, np.empty((0, 0), d_top.dtype)
-        )
+        self.passes.backward(batch, batch.sizes, self.source, self.arrays, self.memory, np.empty((0, 0), d_top.dtype))
         own, wide = self.widths[0]
         n_gates, gradients = self.stack.cells[0].n_gates, self.sums.named(self.memory)
         d_projected = narrower(tapes[0].gates[:M, : n_gates * wide], own, wide).copy()

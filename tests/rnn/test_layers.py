@@ -5,7 +5,7 @@ from seqmodels.products import padded
 from seqmodels.rnn import GRU, LSTM, Elman
 from seqmodels.rnn.layers import Stack
 from seqmodels.rnn.packing import Arena, Batch, longest_first, measure, windows
-from seqmodels.rnn.recurrence import UNITS
+from seqmodels.rnn.units import UNITS
 from seqmodels.simd import panel_width
 
 from .stacks import Driven

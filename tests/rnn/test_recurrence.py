@@ -8,7 +8,8 @@ import pytest
 
 from seqmodels.rnn import Cell
 from seqmodels.rnn.packing import Batch
-from seqmodels.rnn.recurrence import UNITS, pointwise, unroll
+from seqmodels.rnn.recurrence import pointwise, unroll
+from seqmodels.rnn.units import UNITS
 
 from .stacks import Driven
 

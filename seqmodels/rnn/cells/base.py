@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 
 from ...products import pack, pack_transposed, padded, panels_for
 from ...simd import panel_width
-from ..recurrence import in_blocks, units_in_block, wide_columns
+from ..units import in_blocks, units_in_block, wide_columns
 
 __all__ = ["Cell", "RecurrentWeights"]
 
@@ -58,9 +58,7 @@ class Cell(BaseEstimator):
     def initial_weights(self, n_inputs, generator):
         """Weights to start from, uniform in ±1 / sqrt(H)."""
         bound = 1 / np.sqrt(self.n_hidden)
-        return {
-            name: generator.uniform(-bound, bound, shape) for name, shape in self.weight_shapes(n_inputs).items()
-        }
+        return {name: generator.uniform(-bound, bound, shape) for name, shape in self.weight_shapes(n_inputs).items()}
 
     def packed(self, weights, width, derivative, calls):
         """The recurrent weights as the kernels want them.
@@ -69,16 +67,14 @@ class Cell(BaseEstimator):
         ----------
         weights : dict of arrays by name
         width : int
-            Units with the padding, a multiple of :data:`~seqmodels.rnn.recurrence.UNITS`.
+            Units with the padding, a multiple of :data:`~seqmodels.rnn.units.UNITS`.
         derivative : bool
             Whether what only the derivative needs is packed too.
         calls : list
             Takes pairs of a function and its arguments: what is to be done whenever the weights have changed.
         """
         blocks = in_blocks(width, self.n_gates, panel_width(weights["recurrent"].dtype))
-        return RecurrentWeights(
-            *packed_both_ways(weights["recurrent"], self.n_gates, width, derivative, calls, blocks)
-        )
+        return RecurrentWeights(*packed_both_ways(weights["recurrent"], self.n_gates, width, derivative, calls, blocks))
 
     def scratch_shape(self, n, n_units, width):
         """Shape of the working space of a step with n sequences and so many units, a panel of so many columns."""

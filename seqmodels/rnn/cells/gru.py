@@ -7,7 +7,8 @@ import numpy as np
 
 from ...products import add_outer, add_product, padded
 from ...simd import load, sigmoid, store, tanh
-from ..recurrence import UNITS, clear, pointwise, unroll
+from ..recurrence import pointwise, unroll
+from ..units import UNITS, clear
 from .base import Cell, packed_both_ways
 
 __all__ = ["GRU"]

@@ -1,0 +1,72 @@
+"""Where a thread works: arrays that are furnished once and used again, call after call."""
+
+import operator
+from typing import NamedTuple
+
+import numpy as np
+
+from ..products import padded
+from .layers import EIGHT, OUTPUT
+from .packing import Arena, Batch
+from .passes import Output
+from .recurrence import Gradient, Layer
+
+__all__ = ["Ready", "Room"]
+
+
+class Ready(NamedTuple):
+    """Weights ready for use."""
+
+    weights: dict  # arrays by (layer, name), as the user sees them
+    layers: list  # Weights of each layer
+    output: tuple  # those of the output as panels (H, R), transposed ones (none for scoring), and bias
+    rooms: list  # in which nobody scores at the moment
+
+
+class Room:
+    """What one thread works in: arrays for so many sequences, rows and steps, or more.
+
+    Parameters
+    ----------
+    network : Network
+    sums : array, optional
+        Memory in which gradients are added up; without it, there is no way back.
+    """
+
+    def __init__(self, network, sums=None):
+        self._network, self.sums, self._arena = network, sums, Arena()
+        self._size, self._ready = (0, 0, 0, 0), None
+        self.nothing = np.empty((0, 0), network.dtype)
+        self.gradients = None if sums is None else network.sums_in(sums)
+
+    def enter(self, ready, n_sequences, n_rows, n_steps, n_held=None):
+        """The room itself, once it is large enough; `n_held` rows are held at once (all, by default)."""
+        size = n_sequences, n_rows, n_steps, n_rows if n_held is None else n_held
+        larger = any(map(operator.lt, self._size, size))
+        if larger:
+            self._size = tuple(map(max, self._size, size))
+            self._furnish(*self._size)
+        if larger or self._ready is not ready:
+            self._ready = ready
+            gradients = [self._of_layer(layer) for layer in range(len(self._tapes))]
+            self.layers = tuple(map(Layer, ready.layers, self._tapes, gradients))
+            self.output = Output(*ready.output, *self._above)
+        return self
+
+    def _furnish(self, n_sequences, n_rows, n_steps, n_held):
+        network, dtype = self._network, self._network.dtype
+        self.batch = Batch.of_size(n_sequences, n_rows, n_steps)
+        if network.inputs.symbols:
+            self.source = np.empty(n_held, dtype=np.int64)
+        else:
+            self.source = self._arena.array("source", (n_held, padded(network.inputs.width, EIGHT)), dtype)
+        self._tapes = network.stack.tapes(self._arena, n_sequences, n_held, dtype, self.sums is not None)
+        raw = self._arena.array("raw", (network.n_output_rows, network.n_output_columns), dtype)
+        d_weight, d_bias = self._gradient(OUTPUT, "weight"), self._gradient(OUTPUT, "bias")
+        self._above = network.n_raw, network.constants, raw, np.empty(len(raw)), d_weight, d_bias
+
+    def _gradient(self, *key):
+        return self.nothing if self.gradients is None else self.gradients[key]
+
+    def _of_layer(self, layer):
+        return Gradient(*(self._gradient(layer, name) for name in Gradient._fields))

@@ -1,0 +1,142 @@
+"""How units stand in rows: padded, in vectors side by side, the gates of all units one after the other."""
+
+import numpy as np
+
+from ..jit import inline_here
+from ..products import padded
+from ..simd import PANEL_BYTES, load, splat, store
+
+__all__ = [
+    "READ", "UNITS", "WRITE", "add", "add_rows", "clear", "in_blocks", "spread", "units_in_block", "wide_columns",
+]  # fmt: skip
+
+UNITS = 16
+"""Units in a vector; layers are as wide as a multiple of it."""
+
+ALIKE = PANEL_BYTES // 8
+"""Numbers that are copied at once; every panel has a multiple of it."""
+
+
+@inline_here
+def units_in_block(n_hidden, width):
+    """Units that a step works on at once, where a panel has so many columns: whole panels, or all."""
+    span = max(width, UNITS)
+    return span if n_hidden % span == 0 else n_hidden
+
+
+def in_blocks(n_hidden, n_gates, width):
+    """The columns of recurrent weights (H, G H) as steps go through them: all gates of a block, then the next."""
+    span = units_in_block(n_hidden, width)
+    columns = np.full((n_hidden // span, padded(n_gates * span, width)), -1)
+    for block, own in enumerate(columns):
+        units = block * span + np.arange(span)
+        own[: n_gates * span] = (np.arange(n_gates)[:, None] * n_hidden + units).ravel()
+    return columns.ravel()
+
+
+def wide_columns(n_units, n_gates, width):
+    """Which column (G H,) of weights (..., G h) each is where h units are padded to H; -1 where there is none."""
+    columns = np.full((n_gates, width), -1)
+    columns[:, :n_units] = np.arange(n_gates * n_units).reshape(n_gates, n_units)
+    return columns.ravel()
+
+
+@inline_here
+def clear(first, end, scratch):
+    """Set some rows to zero, in vectors as long as those that are read next, which would have to wait otherwise."""
+    zeros = splat(scratch.dtype.type(0), ALIKE)
+    for b in range(first, end):
+        for j in range(0, scratch.shape[1], ALIKE):
+            store(scratch, b, j, zeros)
+
+
+# -------------------------------------------------------------------- whole rows
+
+
+@inline_here
+def add(n, a, i, j, out, row, column):
+    """``out[row, column :][:n] += a[i, j :][:n]``."""
+    whole = n - n % UNITS
+    for h in range(0, whole, UNITS):
+        store(out, row, column + h, load(out, row, column + h, UNITS) + load(a, i, j + h, UNITS))
+    for h in range(whole, n):
+        out[row, column + h] += a[i, j + h]
+
+
+@inline_here
+def spread(n, row, out, first):
+    """Copy a row (1, J) to n rows."""
+    for b in range(n):
+        for j in range(0, out.shape[1], ALIKE):
+            store(out, first + b, j, load(row, 0, j, ALIKE))
+
+
+@inline_here
+def add_rows(n, a, first, out):
+    """Add the sum of n rows to a row (1, J)."""
+    for j in range(0, out.shape[1], ALIKE):
+        total = load(out, 0, j, ALIKE)
+        for m in range(first, first + n):
+            total = total + load(a, m, j, ALIKE)
+        store(out, 0, j, total)
+
+
+# -------------------------------------------------------------------- vectors of units, one a gate, in and out
+
+
+@inline_here
+def _read0(array, b, h, H):
+    return ()
+
+
+@inline_here
+def _read1(array, b, h, H):
+    return (load(array, b, h, UNITS),)
+
+
+@inline_here
+def _read3(array, b, h, H):
+    return load(array, b, h, UNITS), load(array, b, H + h, UNITS), load(array, b, 2 * H + h, UNITS)
+
+
+@inline_here
+def _read4(array, b, h, H):
+    return (*_read3(array, b, h, H), load(array, b, 3 * H + h, UNITS))
+
+
+@inline_here
+def _read5(array, b, h, H):
+    return (*_read4(array, b, h, H), load(array, b, 4 * H + h, UNITS))
+
+
+@inline_here
+def _write0(array, b, h, H, vectors):
+    pass
+
+
+@inline_here
+def _write1(array, b, h, H, vectors):
+    store(array, b, h, vectors[0])
+
+
+@inline_here
+def _write3(array, b, h, H, vectors):
+    store(array, b, h, vectors[0])
+    store(array, b, H + h, vectors[1])
+    store(array, b, 2 * H + h, vectors[2])
+
+
+@inline_here
+def _write4(array, b, h, H, vectors):
+    _write3(array, b, h, H, vectors)
+    store(array, b, 3 * H + h, vectors[3])
+
+
+@inline_here
+def _write5(array, b, h, H, vectors):
+    _write4(array, b, h, H, vectors)
+    store(array, b, 4 * H + h, vectors[4])
+
+
+READ = {0: _read0, 1: _read1, 3: _read3, 4: _read4, 5: _read5}
+WRITE = {0: _write0, 1: _write1, 3: _write3, 4: _write4, 5: _write5}
