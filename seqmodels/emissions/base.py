@@ -169,6 +169,33 @@ class Emission(BaseEstimator):
         """Logarithm of the prior density of the parameters, up to a constant; 0 without a prior."""
         return 0.0
 
+    def rebased(self, statistics, old, new):
+        """Statistics that were gathered under `old` parameters, as if relative to `new` ones, so that they add up.
+
+        Families whose statistics are relative to something in the parameters, such as a mean, say how.
+        """
+        return statistics
+
+    # ---------------------------------------------------------------- parameters that are not estimated
+
+    @property
+    def freezable(self):
+        """Names of the fields that can be held while the others are estimated.
+
+        A family of several fields that depend on each other in the M-step names those that :meth:`maximize_free`
+        and :meth:`n_free` know about.
+        """
+        fields = self.Parameters._fields
+        return fields if len(fields) == 1 else ()
+
+    def maximize_free(self, statistics, parameters, fixed):
+        """As ``maximize``, the fields named in `fixed` held at their values."""
+        return parameters if set(self.Parameters._fields) <= set(fixed) else self.maximize(statistics, parameters)
+
+    def n_free(self, parameters, fixed):
+        """How many parameters are free, the fields named in `fixed` being held."""
+        return 0 if set(self.Parameters._fields) <= set(fixed) else self.n_parameters(parameters)
+
 
 class Tiles:
     """Log densities and statistics of observations in tiles, under the parameters of one E-step.
