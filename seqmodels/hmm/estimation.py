@@ -15,7 +15,7 @@ from .states import checked_states, refuse_impossible
 from .training import Parameters, TrainingData, check_fixed, train
 from .transitions import Ergodic
 
-__all__ = ["Estimation"]
+__all__ = ["Estimation", "each_warning_once"]
 
 
 class Estimation:
@@ -62,7 +62,7 @@ class Estimation:
             starts = (self._made_up(chain, sequences, data, states, generator) for generator in generators)
         before = getattr(self, "_freedom", None) if self.warm_start else None
         validate, best = None if validation is None else self._validator(validation), None
-        with _each_warning_once():
+        with each_warning_once():
             for start in starts:
                 self._freedom, self.history_ = Freedom.of(chain, self.fixed, start, start, before), []
                 run = train(
@@ -126,7 +126,7 @@ class Estimation:
 
 
 @contextmanager
-def _each_warning_once():
+def each_warning_once():
     """What every iteration would say again is said once, at the end."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -1,12 +1,12 @@
 """Online EM: one step for each batch, on statistics that are averages over all batches so far."""
 
-import functools
 import time
 from typing import NamedTuple
 
 import numpy as np
 
 from ..arrays import map_arrays, take
+from .estimation import each_warning_once
 from .freedom import Freedom
 from .training import TrainingData, expect, maximize, record_of
 
@@ -56,10 +56,14 @@ class OnlineTraining:
         self
             `history_` has a record for each batch, under the parameters before its step.
         """
-        step = functools.partial(self._step, states=states, lengths=lengths)
+
+        def step(sequences, validation, weights):
+            with each_warning_once():
+                self._step(sequences, weights, states, lengths)
+
         return self._learn(step, X, lengths, sample_weight, onwards=hasattr(self, "emission_"))
 
-    def _step(self, sequences, validation, weights, states, lengths):
+    def _step(self, sequences, weights, states, lengths):
         began, (chain, states) = time.perf_counter(), self._checked(sequences, states, lengths)
         data = TrainingData.of(sequences, self.family_, weights, states)
         before, freedom = getattr(self, "_online", None), getattr(self, "_freedom", None)

@@ -117,13 +117,14 @@ class _TiedStart:
     def loss(self, logarithms):
         """Its negative, and the derivatives of that.
 
-        A change dA changes the distribution d by ``d dA Z`` with ``Z = inv(I - A + 1 d)`` (Schweitzer 1968).
+        A change dA changes the distribution d by ``d dA Z`` with ``Z = inv(I - A + 1 d)`` (Schweitzer 1968). Where
+        groups of states have all but lost touch, that is singular, and their shares are taken as given.
         """
         transition = self.matrix(logarithms)
         distribution = stationary_distribution(transition)
         used = self.starts > 0
         ratio = np.where(used, self.starts / np.where(used, distribution, 1.0), 0.0)
-        gain = np.linalg.solve(np.eye(len(transition)) - transition + distribution, ratio)
+        gain = np.linalg.lstsq(np.eye(len(transition)) - transition + distribution, ratio, rcond=None)[0]
         each = self.pairs + np.where(self.free, transition, 0.0) * np.outer(distribution, gain)
         share = np.where(self.free, transition, 0.0) / np.where(self.mass > 0, self.mass, 1.0)
         derivative = each - share * each.sum(axis=1, keepdims=True)

@@ -105,6 +105,16 @@ def test_it_is_never_worse_than_it_was(rng):
         assert tied.value(transition_with_starts(starts, pairs, old, free)) >= tied.value(old)
 
 
+def test_groups_of_states_may_lose_touch():
+    """On best paths that never change state, the way between states is worth less and less."""
+    old = np.array([[1 - 7.5e-25, 7.5e-25], [2.3e-15, 1 - 2.3e-15]])
+    starts, pairs, free = np.array([6.7, 0.0]), np.array([[27.7, 0.0], [0.0, 2.0]]), np.ones((2, 2), dtype=bool)
+    new = transition_with_starts(starts, pairs, old, free)
+    np.testing.assert_allclose(new, np.eye(2), atol=1e-6)
+    tied = _TiedStart(starts, pairs, old, free)
+    assert tied.value(new) >= tied.value(old)
+
+
 def test_without_starts_it_is_relative_frequencies(rng):
     _, pairs, old, free = problem(rng)
     found = transition_with_starts(np.zeros(3), pairs, old, free)
