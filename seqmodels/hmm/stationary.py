@@ -14,6 +14,9 @@ MAX_ITER = 1000
 PRECISION = 1e-10
 """An M-step ends where no derivative is larger than this, relative to the counts."""
 
+LEAST = 1e-60
+"""The smallest free transition: at zero, groups of states would lose touch, and there would be no one distribution."""
+
 
 def stationary_distribution(transition):
     """The distribution (K,) that one step of a chain (K, K) leaves as it is; states that are left for good have 0.
@@ -78,13 +81,13 @@ def transition_with_starts(starts, pairs, old, free):
         return old
     problem = _TiedStart(starts, pairs, old, free)
     # near the best matrix for the pairs alone, but with nothing at zero, where logarithms are stuck
-    guess = 0.999 * problem.frequencies() + 0.001 * old
+    guess = np.where(free, np.maximum(0.999 * problem.frequencies() + 0.001 * old, LEAST), old)
     start = max((old, guess), key=problem.value)
     found = minimize(
         problem.loss, np.log(start[free]), jac=True, method="L-BFGS-B",
         options={"maxiter": MAX_ITER, "ftol": 0.0, "gtol": PRECISION * (pairs.sum() + starts.sum()), "maxcor": 30},
     )  # fmt: skip
-    new = problem.matrix(found.x)
+    new = np.where(free, np.maximum(problem.matrix(found.x), LEAST), old)
     return new if problem.value(new) >= problem.value(old) else old
 
 

@@ -136,7 +136,7 @@ class Ergodic(BaseEstimator):
                 return initial, transition
             free = (transition > 0) & np.isnan(self.held(transition.shape))
             counts = pairs + self.pseudo_counts(pairs.shape)
-            transition = _without_the_smallest(transition_with_starts(starts, counts, transition, free), free)
+            transition = transition_with_starts(starts, counts, transition, free)
             return stationary_distribution(transition), transition
         return (
             initial if "initial" in fixed else self.maximize(starts, initial),
@@ -151,9 +151,9 @@ class Ergodic(BaseEstimator):
         counts, old : arrays (K,) or (K, K)
             Expected counts, and the probabilities that they were found under.
         """
-        return self._shared_out(np.where(old > 0, counts + self.pseudo_counts(counts.shape), 0.0), old)
+        return self._shared_out(np.where(old > 0, counts + self.pseudo_counts(counts.shape), 0.0), old, NEVER)
 
-    def _shared_out(self, counts, old):
+    def _shared_out(self, counts, old, smallest=0.0):
         """Probabilities in proportion to counts, but for the known ones; rows without counts stay as they were."""
         known = self.held(counts.shape)
         free = np.isnan(known)
@@ -161,7 +161,8 @@ class Ergodic(BaseEstimator):
         total = counts.sum(axis=-1, keepdims=True)
         left = 1 - np.where(free, 0.0, known).sum(axis=-1, keepdims=True)
         shares = counts / np.where(total > 0, total, 1.0)
-        shares = _without_the_smallest(shares if free.all() else shares * left, free)
+        shares = shares if free.all() else shares * left
+        shares[shares < smallest] = 0.0
         return np.where(free, np.where(total > 0, shares, old), known)
 
     def log_prior(self, probabilities):
@@ -230,8 +231,3 @@ class LeftToRight(Ergodic):
     def possible(self, n_states):
         ahead = np.arange(n_states) - np.arange(n_states)[:, None]  # (K, K), how many states further
         return np.arange(n_states) == 0, (ahead >= 0) & (ahead <= 1 + self.skip)
-
-
-def _without_the_smallest(probabilities, free):
-    """Zeros in place of the smallest ones, unless they are known to be so small."""
-    return np.where(free & (probabilities < NEVER), 0.0, probabilities)

@@ -177,6 +177,13 @@ def test_a_zero_that_estimation_comes_to_is_free():
     assert again.fit(["abab"], states=[[0, 1, 0, 1]]).n_parameters_ == 1 + 2 + 2
 
 
+def test_free_zeros_move_with_their_states():
+    fitted = HMM(3, random_state=0).fit(["abcbc"], states=[[0, 1, 2, 1, 2]])
+    np.testing.assert_array_equal(fitted.transition_, [[0, 1, 0], [0, 0, 1], [0, 1, 0]])
+    for order in ([1, 0, 2], [2, 1, 0], [1, 2, 0]):
+        assert fitted.reorder(order).n_parameters_ == 2 + 6 + 6
+
+
 def test_a_zero_that_is_set_after_fit_is_not_free(rng):
     fitted = HMM(3, Poisson(), max_iter=2, random_state=0).fit([rng.poisson(5, 30)])
     assert fitted.n_parameters_ == 2 + 6 + 3

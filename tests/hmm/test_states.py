@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from reference import path_probability
+from reference import chain_by_logarithms, path_probability
 from scipy.special import xlogy
 
 from seqmodels import HMM, Sequences
@@ -144,14 +144,28 @@ def test_known_states_in_tiles_of_long_sequences(monkeypatch, family, memory):
 
 
 @pytest.mark.filterwarnings("ignore:a variance fell to its floor")
-def test_a_state_that_is_known_against_all_evidence():
-    """At 60 standard deviations: likelihood ratios of e-1800, which only logarithms take."""
-    X = [np.array([0.0, 60.0, 0.0, 60.0, 0.0, 60.0])]
-    init = {"emission": Gaussian.Parameters([[0.0], [60.0]], [[1.0], [1.0]]), "transition": np.full((2, 2), 0.5)}
-    model = HMM(2, init=init, max_iter=1, tol=0).fit(X, states=[[-1, 0, -1, 1, -1, -1]])
-    means = [(0 + 60 + 0 + 0) / 4, 60.0]
-    np.testing.assert_allclose(model.emission_.means[:, 0], means, rtol=1e-12)
-    np.testing.assert_allclose(model.history_[0]["objective"], -1800 + 6 * np.log(0.5 / np.sqrt(2 * np.pi)), rtol=1e-12)
+@pytest.mark.parametrize("change", [0.5, 1e-12, 1e-120])
+@pytest.mark.parametrize("counts", [False, True])
+def test_states_that_are_known_against_all_evidence(counts, change):
+    """Likelihood ratios of e-1800 and more, which only logarithms take."""
+    X = [np.array([0.0, 60.0, 0.0, 60.0, 0.0, 60.0]) * (20 if counts else 1)]
+    family, emission = Gaussian(), Gaussian.Parameters([[0.0], [60.0]], [[1.0], [1.0]])
+    if counts:
+        family, emission = Poisson(), Poisson.Parameters([[0.1], [1200.0]])
+    states, transition = [[-1, 0, -1, 1, -1, -1]], np.array([[1 - change, change], [change, 1 - change]])
+    init = {"emission": emission, "transition": transition}
+    model = HMM(2, family, init=init, max_iter=1, tol=0).fit(X, states=states)
+    parameters = family.parameters_from(emission)
+    densities = family.log_table(X[0][:, None], parameters)
+    ruled_out = (np.array(states[0])[:, None] >= 0) & (np.array(states[0])[:, None] != [0, 1])
+    truth = chain_by_logarithms(np.full(2, 0.5), transition, np.where(ruled_out, -np.inf, densities))
+    np.testing.assert_allclose(model.history_[0]["objective"], truth.log_likelihood, rtol=1e-12)
+    np.testing.assert_allclose(model.initial_, truth.posteriors[0], rtol=1e-10, atol=1e-30)
+    pairs = truth.pairs / truth.pairs.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model.transition_, pairs, rtol=1e-9, atol=1e-30)
+    expected = family.maximize(family.sufficient_statistics(X[0][:, None], truth.posteriors, parameters), parameters)
+    for found, right in zip(model.emission_, expected, strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-9)
 
 
 def test_few_known_states_name_all_of_them(rng):

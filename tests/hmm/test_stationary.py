@@ -115,6 +115,20 @@ def test_groups_of_states_may_lose_touch():
     assert tied.value(new) >= tied.value(old)
 
 
+@pytest.mark.parametrize("training", ["baum-welch", "viterbi"])
+def test_a_transition_that_is_never_needed_does_not_vanish(training):
+    """However long training goes on: there is always one stationary distribution."""
+    X = [[0, 0, 1, 0, 0, 1], [30, 29, 31, 30, 28], [0, 1, 0]]
+    init = {"emission": {"rates": [[0.5], [30.0]]}}
+    model = HMM(
+        2, Poisson(), transitions=Ergodic(stationary=True), init=init, training=training, tol=0, max_iter=150
+    ).fit(X)
+    assert_never_falls(model)
+    off = model.transition_[[0, 1], [1, 0]]
+    assert (off > 0).all()
+    assert (off < 1e-4).all()
+
+
 def test_without_starts_it_is_relative_frequencies(rng):
     _, pairs, old, free = problem(rng)
     found = transition_with_starts(np.zeros(3), pairs, old, free)

@@ -208,6 +208,8 @@ def test_segments_are_found_in_their_order(rng, init):
 def test_sequences_may_be_shorter_than_a_left_to_right_chain():
     model = HMM(5, transitions=LeftToRight(), max_iter=5, random_state=0).fit(["abc", "a", "abcabc", "ab"])
     assert np.isfinite(model.log_likelihood(["abc", "a"])).all()
+    model = HMM(2, transitions=LeftToRight(), max_iter=5).fit(["ab", "b"])  # the middle of "b" is in the second half
+    np.testing.assert_allclose(model.initial_, [1, 0])
 
 
 def test_a_start_that_goes_back_is_refused():
