@@ -17,8 +17,10 @@ class Emission(BaseEstimator):
 
     A family defines, for all models: :meth:`check`, :meth:`log_density`, :meth:`sample`, :meth:`mean`,
     :meth:`mode`, :meth:`cdf` and :meth:`n_parameters`; for HMMs: :meth:`rough`,
-    :meth:`sufficient_statistics`, :meth:`maximize` and, where it has a prior, :meth:`log_prior`; for
-    networks: :meth:`n_raw`, :meth:`from_raw` and :meth:`value_and_gradient`.
+    :meth:`sufficient_statistics`, :meth:`maximize` and, where it has a prior, :meth:`log_prior`, where its
+    statistics are relative to the parameters, :meth:`rebased`, where single fields can be held, :meth:`freezable`,
+    :meth:`maximize_free` and :meth:`n_free`; for networks: :meth:`n_raw`, :meth:`from_raw` and
+    :meth:`value_and_gradient`.
     """
 
     #: Whether observations are symbols, read as codes.

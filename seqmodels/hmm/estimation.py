@@ -53,7 +53,7 @@ class Estimation:
         return self._learn(estimate, X, lengths, sample_weight, validation, onwards)
 
     def _fit(self, sequences, validation, weights, states=None, lengths=None):
-        chain, states = self._checked(sequences, states, lengths)
+        chain, states = self._checked(sequences, weights, states, lengths)
         data = TrainingData.of(sequences, self.family_, weights, states)
         if self.warm_start and hasattr(self, "emission_"):
             starts = [self._present_parameters(chain, sequences, states)]
@@ -79,7 +79,7 @@ class Estimation:
         self.n_iter_ = len(best.records) - 1
         self.converged_ = best.converged
 
-    def _checked(self, sequences, states, lengths):
+    def _checked(self, sequences, weights, states, lengths):
         """The chain, and known states (M,) or None, once all that training is asked to do makes sense."""
         check_hyperparameters(self)
         chain = Ergodic() if self.transitions is None else self.transitions
@@ -89,12 +89,12 @@ class Estimation:
         check_fixed(self.fixed, self.family_, chain)
         if states is not None:
             states = checked_states(states, sequences, self.n_states, lengths)
+            if weights is not None:  # sequences that do not count may be impossible
+                states[np.repeat(weights == 0, sequences.lengths)] = -1
         return chain, states if states is not None and states.max() >= 0 else None
 
     def _made_up(self, chain, sequences, data, states, generator):
-        return starting_parameters(
-            self.init, self.n_states, self.family_, chain, sequences, data, states, generator
-        )
+        return starting_parameters(self.init, self.n_states, self.family_, chain, sequences, data, states, generator)
 
     def _present_parameters(self, chain, sequences, states):
         """The parameters of the model, checked: they may have been assigned."""

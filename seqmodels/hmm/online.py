@@ -64,7 +64,7 @@ class OnlineTraining:
         return self._learn(step, X, lengths, sample_weight, onwards=hasattr(self, "emission_"))
 
     def _step(self, sequences, weights, states, lengths):
-        began, (chain, states) = time.perf_counter(), self._checked(sequences, states, lengths)
+        began, (chain, states) = time.perf_counter(), self._checked(sequences, weights, states, lengths)
         data = TrainingData.of(sequences, self.family_, weights, states)
         before, freedom = getattr(self, "_online", None), getattr(self, "_freedom", None)
         if hasattr(self, "emission_"):

@@ -61,9 +61,11 @@ def starting_parameters(init, n_states, family, chain, sequences, data, states, 
         rows = rows if states is None else np.where(states >= 0, states, rows)
         shares, visits = np.eye(n_states), segment_visits(data, rows, counts, n_states, ~sequences.missing.all(axis=1))
     else:
-        shares = made_up_responsibilities(how, n_states, data.values, counts, family, generator)
-        if data.known is not None:
-            shares = agreeing(shares, data.known, counts)
+        if data.known is not None and data.known.min() >= 0:
+            shares = np.eye(n_states)[data.known]
+        else:
+            shares = made_up_responsibilities(how, n_states, data.values, counts, family, generator)
+            shares = shares if data.known is None else agreeing(shares, data.known, counts)
         visits = shares * counts[:, None]
     if emission is None:
         emission = family.initial_parameters(data.values, visits, rough, generator)

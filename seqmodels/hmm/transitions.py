@@ -112,7 +112,8 @@ class Ergodic(BaseEstimator):
         transition = np.where(possible, transition, 0.0)
         transition = self._shared_out(transition, transition)
         start = stationary_distribution(transition) if self.tied else np.where(first, initial, 0.0)
-        start /= start.sum() if start.any() else 1.0
+        start = np.where(first, 1.0, 0.0) if not start.any() else start
+        start /= start.sum()
         if "initial" in given and not np.allclose(initial, start, rtol=0, atol=ROUNDING):
             raise ValueError(f"initial is {initial}; by {self!r}, {start} is accepted")
         return start, transition

@@ -231,6 +231,14 @@ def test_states_that_the_chain_rules_out_are_named(states, message):
         HMM(2, transitions=LeftToRight()).fit(X, states=states)
 
 
+def test_states_of_sequences_that_do_not_count():
+    options = {"transitions": LeftToRight(), "max_iter": 2}
+    found = HMM(2, **options).fit(["aab", "ba"], states=[[0, 0, 1], [1, 0]], sample_weight=[1, 0])
+    right = HMM(2, **options).fit(["aab"], states=[[0, 0, 1]])
+    np.testing.assert_allclose(found.transition_[0], right.transition_[0], rtol=1e-12)
+    np.testing.assert_allclose(found.transition_[0], [0.5, 0.5], rtol=1e-12)
+
+
 def test_states_that_the_emission_rules_out():
     init = {"emission": {"probabilities": [[1.0, 0.0], [0.5, 0.5]]}}
     with pytest.raises(ValueError, match=r"X\[1\] has probability zero .* and the states that are given"):
@@ -351,6 +359,9 @@ def test_a_warm_start_from_given_and_from_assigned_parameters():
         model.set_params(n_states=3).fit([[1, 2]])
     with pytest.raises(TypeError, match="emission is PoissonParameters"):
         model.set_params(n_states=2, emission=Gaussian()).fit([[1, 2]])
+    ordered = HMM.from_parameters([0, 1], [[0.5, 0.5], [0, 1]], {"rates": [[1.0], [9.0]]}, Poisson())
+    ordered.set_params(warm_start=True, max_iter=0, transitions=LeftToRight()).fit([[1, 2]])
+    np.testing.assert_array_equal(ordered.initial_, [1, 0])
     with pytest.raises(ValueError, match="warm_start is 'yes'; True and False"):
         model.set_params(warm_start="yes").fit([[1, 2]])
 
