@@ -192,11 +192,12 @@ class Emission(BaseEstimator):
 
     def maximize_free(self, statistics, parameters, fixed):
         """As ``maximize``, the fields named in `fixed` held at their values."""
-        return parameters if set(self.Parameters._fields) <= set(fixed) else self.maximize(statistics, parameters)
+        held = fixed and set(self.Parameters._fields) <= set(fixed)
+        return parameters if held else self.maximize(statistics, parameters)
 
     def n_free(self, parameters, fixed):
         """How many parameters are free, the fields named in `fixed` being held."""
-        return 0 if set(self.Parameters._fields) <= set(fixed) else self.n_parameters(parameters)
+        return 0 if fixed and set(self.Parameters._fields) <= set(fixed) else self.n_parameters(parameters)
 
 
 class Tiles:

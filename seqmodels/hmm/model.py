@@ -42,9 +42,9 @@ class HMM(Estimation, OnlineTraining, OrderedStates, SequenceModel):
     tol : float
         EM has converged when an iteration gains less than this, in nats per observation.
     training : {"baum-welch", "viterbi"}
-        Expectation-maximisation over all paths, or over the most probable path of each sequence: faster, and
-        biased towards states that are clearly apart. Its objective is the log-probability of observations and
-        paths, with which `history_` then has to do in place of the log-likelihood.
+        Expectation-maximisation over all paths, or on the most probable path of each sequence alone, which makes
+        states look further apart than they are. The objective is then the log-probability of observations and
+        paths, which `history_` holds in place of the log-likelihood.
     fixed : tuple of str
         Parameters that stay where training starts: "initial", "transition", "emission", or single parameters of
         the emission by name, such as "means" (of Gaussians and of mixtures of them).
@@ -78,6 +78,8 @@ class HMM(Estimation, OnlineTraining, OrderedStates, SequenceModel):
     converged_ : bool
     family_ : Emission
         The family used.
+    stationary_distribution_, expected_durations_ : arrays (K,)
+        How often each state occurs in the long run, and how many steps it lasts.
 
     References
     ----------

@@ -166,6 +166,8 @@ def maximize(found, parameters, family, chain, fixed=()):
 
 def check_fixed(fixed, family, chain):
     """Raise an error that says which names can be held."""
+    if isinstance(fixed, tuple) and not fixed:
+        return
     accepted = (*ON_CHAIN, "emission", *family.freezable)
     listed = ", ".join(map(repr, dict.fromkeys(accepted)))
     if isinstance(fixed, str) or not isinstance(fixed, tuple | list | set | frozenset):
