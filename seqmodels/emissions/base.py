@@ -29,6 +29,8 @@ class Emission(BaseEstimator):
     discrete = False
     #: Whether a network can have this family as its output.
     for_networks = True
+    #: Whether statistics are the same whatever parameters they are gathered under.
+    absolute = False
 
     # ---------------------------------------------------------------- for all models
 
@@ -176,6 +178,11 @@ class Emission(BaseEstimator):
 
         Families whose statistics are relative to something in the parameters, such as a mean, say how.
         """
+        if not self.absolute:
+            raise TypeError(
+                f"{self!r} does not define rebased: its statistics under different parameters do not add up, as they "
+                "have to in partial_fit"
+            )
         return statistics
 
     # ---------------------------------------------------------------- parameters that are not estimated

@@ -55,6 +55,12 @@ class OnlineTraining:
         -------
         self
             `history_` has a record for each batch, under the parameters before its step.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for ``fit``, and where the family's statistics of different batches do not add up. The model is then
+            as it was before.
         """
 
         def step(sequences, validation, weights):
@@ -73,6 +79,7 @@ class OnlineTraining:
             generator = np.random.default_rng(self.random_state).spawn(1)[0]  # as for one run of `fit`
             start = self._made_up(chain, sequences, data, states, generator)
         found = expect(start, self.family_, data, self.training, self.n_jobs, self.memory)
+        self.family_.rebased(found.visits, start.emission, start.emission)  # an error, where batches do not add up
         number = 1 if before is None else before.number + 1
         step, n_scored = number**-self.STEP_DECAY, data.n_scored
         averages = [map_arrays(lambda a: a * (step / data.n_scored), each) for each in found[1:]]

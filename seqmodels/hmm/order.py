@@ -91,8 +91,9 @@ class OrderedStates:
         -------
         self
         """
-        paths, theirs = (np.concatenate(model.decode(X, lengths=lengths)) for model in (self, other))
+        check_is_fitted(self, "emission_")
         K = len(self.initial_)
         if len(other.initial_) != K:
             raise ValueError(f"other has {len(other.initial_)} states; {K}, as many as this model, are accepted")
+        paths, theirs = (np.concatenate(model.decode(X, lengths=lengths)) for model in (self, other))
         return self.reorder(best_match(np.bincount(paths * K + theirs, minlength=K * K).reshape(K, K)))

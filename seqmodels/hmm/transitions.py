@@ -53,7 +53,7 @@ class Ergodic(BaseEstimator):
 
     def check(self, n_states):
         """Raise a ValueError where a hyperparameter is out of range."""
-        if not (isinstance(self.prior, numbers.Real) and self.prior >= 1):
+        if not (isinstance(self.prior, numbers.Real) and 1 <= self.prior < np.inf):
             raise ValueError(f"prior is {self.prior!r}; numbers from 1 (maximum likelihood) are accepted")
         if not isinstance(self.tied, bool | np.bool_):
             raise ValueError(f"stationary is {self.tied!r}; True and False are accepted")

@@ -5,7 +5,7 @@ import pytest
 
 from seqmodels import HMM
 from seqmodels.arrays import map_arrays
-from seqmodels.emissions import Categorical, Gaussian, Poisson
+from seqmodels.emissions import Categorical, Gaussian, Mixture, Poisson
 from seqmodels.hmm import Ergodic
 
 from .cases import FAMILIES, sequences
@@ -28,7 +28,12 @@ def assert_same_parameters(model, other, rtol=1e-9):
 def test_the_first_step_is_one_of_em(family):
     X = sequences(family, np.random.default_rng(0), gaps=True)
     options, weights = {"random_state": 3, "transitions": Ergodic(1.5)}, [1.0, 0.5, 2.0, 1.0]
-    online = HMM(2, FAMILIES[family], **options).partial_fit(X, sample_weight=weights)
+    online = HMM(2, FAMILIES[family], **options)
+    try:
+        online.partial_fit(X, sample_weight=weights)
+    except TypeError as error:  # the family has not said how batches add up
+        assert "does not define rebased" in str(error)
+        return
     whole = HMM(2, FAMILIES[family], max_iter=1, tol=0, **options).fit(X, sample_weight=weights)
     assert_same_parameters(online, whole)
     for key in ("iteration", "objective", "train"):
@@ -99,6 +104,18 @@ def pairs_of(model, x):
     return sum(
         np.outer(forward[t - 1], np.exp(densities[t]) * after[t]) * A / total for t in range(1, len(densities))
     )
+
+
+def test_families_whose_batches_do_not_add_up_are_refused():
+    class Relative(Poisson):
+        absolute = False
+
+    for family in (Relative(), Mixture(Relative(), 2)):
+        model = HMM(2, family, random_state=0)
+        with pytest.raises(TypeError, match=r"Relative\(\) does not define rebased"):
+            model.partial_fit([[1, 2, 9]])
+        assert not hasattr(model, "emission_")
+        model.fit([[1, 2, 9]])
 
 
 def test_many_batches_come_to_what_all_data_say():
@@ -172,6 +189,14 @@ def test_callbacks_see_every_batch():
     model.partial_fit([[1, 2, 9]]).partial_fit([[1, 8]])
     assert len(seen) == 2
     assert np.isfinite(seen).all()
+
+
+@pytest.mark.parametrize("training", ["fit", "partial_fit"])
+def test_a_floor_warns_once_and_at_the_call(training):
+    model = HMM(2, Gaussian(), random_state=0)
+    with pytest.warns(UserWarning, match="a variance fell to its floor") as warned:
+        getattr(model, training)([[1.0, 1.0, 1.0, 5.0, 6.0, 1.0]])
+    assert [warning.filename for warning in warned] == [__file__]
 
 
 def test_fixed_parameters_and_known_transitions_hold(rng):

@@ -65,7 +65,7 @@ def test_the_log_prior_is_that_of_dirichlet(rng):
     np.testing.assert_allclose(prior.log_prior(np.array([0.0, 0.5, 0.5])), 2 * 1.5 * np.log(0.5))
 
 
-@pytest.mark.parametrize("prior", [0.5, -1, np.nan, "much", None, [1.0, 2.0]])
+@pytest.mark.parametrize("prior", [0.5, -1, np.nan, np.inf, "much", None, [1.0, 2.0]])
 def test_a_prior_out_of_range_is_named(prior):
     with pytest.raises(ValueError, match=r"prior is .*; numbers from 1"):
         HMM(2, transitions=Ergodic(prior)).fit(["abab"])
