@@ -70,13 +70,31 @@ class SequenceModel(BaseEstimator):
         ValueError, TypeError
             Naming the argument, the sequence and the position. The model is then as it was before.
         """
+        return self._learn(self._fit, X, lengths, sample_weight, validation)
+
+    def _learn(self, estimate, X, lengths, sample_weight, validation=None, onwards=False):
+        """Call ``estimate(sequences, validation, weights)`` on checked data; if it fails, nothing has changed.
+
+        Training that goes `onwards` reads data as the model does already.
+        """
         before = dict(self.__dict__)
         try:
-            sequences = self._learn_data(Sequences.wrap(X, lengths))
+            sequences = Sequences.wrap(X, lengths)
+            if sequences.given is not None:
+                raise ValueError("X has observations that are merely given; such sequences can be scored only")
+            if self.emission is not None and not isinstance(self.emission, Emission):
+                raise TypeError(
+                    f"emission is {self.emission!r}; an emission such as Gaussian(), or None, is accepted"
+                )
+            if onwards and self.emission is not None:
+                self.family_ = self.emission
+            sequences = self._known(sequences) if onwards else self._learn_data(sequences)
+            if sequences.missing.all():
+                raise ValueError("every observation of X is missing")
             validation = None if validation is None else self._known(validation, name="validation")
             weights = None if sample_weight is None else _checked_weights(sample_weight, len(sequences))
             with one_blas_thread():
-                self._fit(sequences, validation, weights)
+                estimate(sequences, validation, weights)
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
@@ -85,15 +103,9 @@ class SequenceModel(BaseEstimator):
 
     def _learn_data(self, sequences, name="X"):
         """Note what kind of data this is, and return it as the family wants it."""
-        if sequences.given is not None:
-            raise ValueError(f"{name} has observations that are merely given; such sequences can be scored only")
-        if self.emission is not None and not isinstance(self.emission, Emission):
-            raise TypeError(f"emission is {self.emission!r}; an emission such as Gaussian(), or None, is accepted")
         self.family_ = default_emission(sequences, name) if self.emission is None else self.emission
         sequences = self._as_symbols_or_numbers(sequences, sequences.alphabet, name)
         self.family_.check(sequences, name)
-        if sequences.missing.all():
-            raise ValueError(f"every observation of {name} is missing")
         self.n_features_in_ = sequences.n_features
         self._template = replace(sequences[np.array([], dtype=int)])
         return sequences

@@ -35,8 +35,10 @@ class Emission(BaseEstimator):
 
     A family defines, for all models: :meth:`check`, :meth:`log_density`, :meth:`sample`, :meth:`mean`,
     :meth:`mode`, :meth:`cdf` and :meth:`n_parameters`; for HMMs: :meth:`rough`,
-    :meth:`sufficient_statistics`, :meth:`maximize` and, where it has a prior, :meth:`log_prior`; for
-    networks: :meth:`n_raw`, :meth:`from_raw` and :meth:`value_and_gradient`.
+    :meth:`sufficient_statistics`, :meth:`maximize` and, where it has a prior, :meth:`log_prior`, where its
+    statistics are relative to the parameters, :meth:`rebased`, where single fields can be held, :meth:`freezable`,
+    :meth:`maximize_free` and :meth:`n_free`; for networks: :meth:`n_raw`, :meth:`from_raw` and
+    :meth:`value_and_gradient`.
     """
 
     #: Whether observations are symbols, read as codes.
@@ -45,6 +47,8 @@ class Emission(BaseEstimator):
     discrete = False
     #: Whether a network can have this family as its output.
     for_networks = True
+    #: Whether statistics are the same whatever parameters they are gathered under.
+    absolute = False
 
     # ---------------------------------------------------------------- for all models
 
@@ -177,6 +181,39 @@ class Emission(BaseEstimator):
     def log_prior(self, parameters):
         """Logarithm of the prior density of the parameters, up to a constant; 0 without a prior."""
         return 0.0
+
+    def rebased(self, statistics, old, new):
+        """Statistics that were gathered under `old` parameters, as if relative to `new` ones, so that they add up.
+
+        Families whose statistics are relative to something in the parameters, such as a mean, say how.
+        """
+        if not self.absolute:
+            raise TypeError(
+                f"{self!r} does not define rebased: its statistics under different parameters do not add up, as they "
+                "have to in partial_fit"
+            )
+        return statistics
+
+    # ---------------------------------------------------------------- parameters that are not estimated
+
+    @property
+    def freezable(self):
+        """Names of the fields that can be held while the others are estimated.
+
+        A family of several fields that depend on each other in the M-step names those that :meth:`maximize_free`
+        and :meth:`n_free` know about.
+        """
+        fields = self.Parameters._fields
+        return fields if len(fields) == 1 else ()
+
+    def maximize_free(self, statistics, parameters, fixed):
+        """As ``maximize``, the fields named in `fixed` held at their values."""
+        held = fixed and set(self.Parameters._fields) <= set(fixed)
+        return parameters if held else self.maximize(statistics, parameters)
+
+    def n_free(self, parameters, fixed):
+        """How many parameters are free, the fields named in `fixed` being held."""
+        return 0 if fixed and set(self.Parameters._fields) <= set(fixed) else self.n_parameters(parameters)
 
 
 class Tiles:

@@ -38,6 +38,7 @@ class Bernoulli(Emission):
 
     Parameters = BernoulliParameters
     discrete = True
+    absolute = True
 
     def __init__(self, pseudo_count=0.0):
         self.pseudo_count = pseudo_count

@@ -42,6 +42,7 @@ class Categorical(Emission):
     Parameters = CategoricalParameters
     symbolic = True
     discrete = True
+    absolute = True
 
     def __init__(self, pseudo_count=0.0, unknown="keep"):
         self.pseudo_count = pseudo_count

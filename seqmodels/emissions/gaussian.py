@@ -90,11 +90,23 @@ class Gaussian(Emission):
 
     def maximize(self, statistics, parameters):
         """Means and (co)variances of the data each state is responsible for, variances floored."""
+        return self.maximize_free(statistics, parameters, ())
+
+    @property
+    def freezable(self):
+        """Both; the variances are then those about the means that are held."""
+        return GaussianParameters._fields
+
+    def maximize_free(self, statistics, parameters, fixed):
+        floor = VARIANCE_FLOOR * self._overall_variance(statistics, parameters)
         mass, sums, seconds = statistics
+        if "means" in fixed:
+            sums = np.zeros_like(sums)
         with np.errstate(invalid="ignore", divide="ignore"):
             means = parameters.means + sums / mass
         means = keep_without_mass(mass, means, parameters.means)
-        floor = VARIANCE_FLOOR * self._overall_variance(statistics, parameters)
+        if "covariances" in fixed:
+            return GaussianParameters(means, parameters.covariances)
         covariances = self._shape.maximize(mass, sums, seconds, parameters.covariances, floor)
         if np.any(self._shape.variances(covariances, len(floor)) <= floor * (1 + 1e-9)):
             warnings.warn(
@@ -103,6 +115,17 @@ class Gaussian(Emission):
                 stacklevel=2,
             )
         return GaussianParameters(means, covariances)
+
+    def rebased(self, statistics, old, new):
+        """The same moments about other means."""
+        mass, sums, seconds = statistics
+        shift = old.means - new.means  # what is added to deviations
+        if self._shape.independent:
+            return type(statistics)(mass, sums + mass * shift, seconds + (2 * sums + mass * shift) * shift)
+        crossed = sums[..., :, None] * shift[..., None, :]
+        seconds = seconds + crossed + crossed.swapaxes(-1, -2)
+        seconds = seconds + mass[..., None] * shift[..., :, None] * shift[..., None, :]
+        return type(statistics)(mass, sums + mass * shift, seconds)
 
     def _overall_variance(self, statistics, parameters):
         """Variance (D,) of each column over all states, from their moments about their old means."""
@@ -122,7 +145,11 @@ class Gaussian(Emission):
         refuse(~(variances > 0), variances, "positive (co)variances")
 
     def n_parameters(self, parameters):
-        return parameters.means.size + self._shape.n_parameters(parameters.covariances)
+        return self.n_free(parameters, ())
+
+    def n_free(self, parameters, fixed):
+        in_covariances = self._shape.n_parameters(parameters.covariances)
+        return parameters.means.size * ("means" not in fixed) + in_covariances * ("covariances" not in fixed)
 
     # ---------------------------------------------------------------- networks
 

@@ -157,13 +157,26 @@ class Mixture(Emission):
 
     def maximize(self, statistics, parameters):
         """Each part by itself."""
+        return self.maximize_free(statistics, parameters, ())
+
+    @property
+    def freezable(self):
+        """The weights, all of the components, or what of these can be held."""
+        return tuple(dict.fromkeys((*MixtureParameters._fields, *self._mixed.freezable)))
+
+    def maximize_free(self, statistics, parameters, fixed):
         total = statistics.mass.sum(axis=-1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            weights = statistics.mass / total[..., None]
-        return MixtureParameters(
-            keep_without_mass(total, weights, parameters.weights),
-            self.emission.maximize(statistics.components, parameters.components),
-        )
+            weights = keep_without_mass(total, statistics.mass / total[..., None], parameters.weights)
+        components = parameters.components
+        if "components" not in fixed:
+            components = self.emission.maximize_free(statistics.components, components, fixed)
+        return MixtureParameters(parameters.weights if "weights" in fixed else weights, components)
+
+    def rebased(self, statistics, old, new):
+        """Those of the components."""
+        components = self.emission.rebased(statistics.components, old.components, new.components)
+        return MixtureStatistics(statistics.mass, components)
 
     def points(self, values):
         return self.emission.points(values)
@@ -185,8 +198,12 @@ class Mixture(Emission):
         return self.emission.n_symbols(parameters.components)
 
     def n_parameters(self, parameters):
-        free_weights = parameters.weights.size - parameters.weights[..., 0].size
-        return free_weights + self.emission.n_parameters(parameters.components)
+        return self.n_free(parameters, ())
+
+    def n_free(self, parameters, fixed):
+        weights = parameters.weights
+        in_components = 0 if "components" in fixed else self.emission.n_free(parameters.components, fixed)
+        return in_components + (0 if "weights" in fixed else weights.size - weights[..., 0].size)
 
     # ---------------------------------------------------------------- both
 

@@ -33,6 +33,7 @@ class Poisson(Emission):
 
     Parameters = PoissonParameters
     discrete = True
+    absolute = True
 
     def check(self, sequences, name="X"):
         super().check(sequences, name)

@@ -1,6 +1,6 @@
 """Hidden Markov models."""
 
 from .model import HMM
-from .transitions import Ergodic
+from .transitions import Ergodic, LeftToRight, Sticky
 
-__all__ = ["HMM", "Ergodic"]
+__all__ = ["HMM", "Ergodic", "LeftToRight", "Sticky"]

@@ -7,6 +7,7 @@ import numpy as np
 from ..arrays import aligned, padded, vector_length
 from ..threads import in_threads
 from . import logarithms, rescaled
+from .decoding import decode
 from .groups import groups, long_ones
 from .long_sequence import LongSequence
 from .passes import BLOCK, STEPS_BETWEEN_SCALES, Chain, passes
@@ -14,7 +15,7 @@ from .space import Space
 from .steps import LEAST_EVIDENCE
 from .tables import EachTime, summed
 
-__all__ = ["Expectations", "expectations", "probabilities_of_states"]
+__all__ = ["Expectations", "counts_of_best_paths", "expectations", "probabilities_of_states"]
 
 LEFT_OVER = len(STEPS_BETWEEN_SCALES)  # tries after which a sequence is left to slower recursions
 
@@ -61,6 +62,16 @@ def expectations(initial, transition, source, offsets, weights, n_jobs=None, mem
         pairs += carefully.pairs
         visits.append(carefully.visits)
     return Expectations(step.log_likelihood, starts, pairs, summed(visits))
+
+
+def counts_of_best_paths(initial, transition, source, offsets, weights, n_jobs=None):
+    """The same counts along the most probable path of each sequence, and log p(path, sequence) for likelihood."""
+    K, (states, log_probability) = len(initial), decode(initial, transition, source, offsets, n_jobs)
+    each = np.repeat(np.where(np.isneginf(log_probability), 0.0, weights), np.diff(offsets))
+    starts = np.bincount(states[offsets[:-1]], each[offsets[:-1]], K)
+    after = np.delete(np.arange(len(states)), offsets[:-1])
+    pairs = np.bincount(states[after - 1] * K + states[after], each[after], K * K).reshape(K, K)
+    return Expectations(log_probability, starts, pairs, source.counted(states, each))
 
 
 def probabilities_of_states(initial, transition, source, offsets, n_jobs=None):

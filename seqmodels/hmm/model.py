@@ -1,36 +1,27 @@
 """The hidden Markov model."""
 
-import numbers
-import warnings
-from contextlib import contextmanager
-
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
 from ..arrays import choose, map_arrays
-from ..base import SequenceModel, mean_term
+from ..base import SequenceModel
 from ..emissions import Emission
 from ..predictive import Predictive
 from ..sequences import Sequences
 from . import inference
 from .decoding import decode
-from .start import (
-    check_shapes,
-    checked_start,
-    made_up_responsibilities,
-    responsibilities_under,
-    row_counts,
-    starting_transition,
-)
+from .estimation import Estimation
+from .freedom import Freedom
+from .online import OnlineTraining
+from .order import OrderedStates
+from .start import checked_start
 from .tables import source_of
-from .training import Parameters, TrainingData, baum_welch
-from .transitions import Ergodic
 
 __all__ = ["HMM"]
 
 
-class HMM(SequenceModel):
+class HMM(Estimation, OnlineTraining, OrderedStates, SequenceModel):
     """Hidden Markov model: a Markov chain that is not seen, and an observation at each of its steps.
 
     Parameters
@@ -39,7 +30,7 @@ class HMM(SequenceModel):
         The number K of hidden states.
     emission : Emission, optional
         Family of the observations in each state, such as ``Poisson()``; chosen by the data if None.
-    transitions : Ergodic, optional
+    transitions : Ergodic, LeftToRight or Sticky, optional
         What is known about the chain; ``Ergodic(prior=1.0)`` if None.
     init : {"kmeans", "random"} or dict
         Where EM starts: states made of clusters of the observations or of random shares (symbols are shared
@@ -50,9 +41,19 @@ class HMM(SequenceModel):
         The largest number of EM iterations.
     tol : float
         EM has converged when an iteration gains less than this, in nats per observation.
+    training : {"baum-welch", "viterbi"}
+        Expectation-maximisation over all paths, or on the most probable path of each sequence alone, which makes
+        states look further apart than they are. The objective is then the log-probability of observations and
+        paths, which `history_` holds in place of the log-likelihood.
+    fixed : tuple of str
+        Parameters that stay where training starts: "initial", "transition", "emission", or single parameters of
+        the emission by name, such as "means" (of Gaussians and of mixtures of them).
     n_jobs : int, optional
         Threads; None is one, outside of ``joblib.parallel_config``, and -1 is all processors. The results are the
         same for any number.
+    warm_start : bool
+        Go on from the present parameters at the next ``fit``, in place of `init` and `n_init`; symbols keep their
+        codes.
     memory : {"fast", "low"}
         With "low", no more than a few tiles of a long sequence are held at a time in training, which takes up to
         twice as long.
@@ -77,6 +78,8 @@ class HMM(SequenceModel):
     converged_ : bool
     family_ : Emission
         The family used.
+    stationary_distribution_, expected_durations_ : arrays (K,)
+        How often each state occurs in the long run, and how many steps it lasts.
 
     References
     ----------
@@ -93,7 +96,10 @@ class HMM(SequenceModel):
         n_init=1,
         max_iter=100,
         tol=1e-4,
+        training="baum-welch",
+        fixed=(),
         n_jobs=None,
+        warm_start=False,
         memory="fast",
         random_state=None,
         verbose=0,
@@ -106,7 +112,10 @@ class HMM(SequenceModel):
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
+        self.training = training
+        self.fixed = fixed
         self.n_jobs = n_jobs
+        self.warm_start = warm_start
         self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
@@ -132,7 +141,7 @@ class HMM(SequenceModel):
         model.family_ = emission
         given = {"initial": initial, "transition": transition, "emission": emission_parameters}
         model._take(checked_start(given, model.n_states, emission).values())
-        model._support = model.initial_ > 0, model.transition_ > 0
+        model._freedom, model._online = Freedom.of_given(model.initial_, model.transition_), None
         if emission.symbolic:
             n_symbols = emission.n_symbols(model.emission_)
             alphabet = tuple(range(n_symbols)) if alphabet is None else tuple(alphabet)
@@ -149,99 +158,6 @@ class HMM(SequenceModel):
         form = "flat" if model.n_features_in_ == 1 else "rows"
         model._template = Sequences(values, np.zeros(1, dtype=np.int64), alphabet, form)
         return model
-
-    # ---------------------------------------------------------------- fitting
-
-    def _fit(self, sequences, validation, weights):
-        self._check_hyperparameters()
-        chain = Ergodic() if self.transitions is None else self.transitions
-        if not isinstance(chain, Ergodic):
-            raise TypeError(f"transitions is {chain!r}; Ergodic() or None is accepted")
-        chain.check()
-        data = TrainingData.of(sequences, self.family_, weights)
-        if data.n_scored == 0:
-            raise ValueError("every observation of the sequences with a positive sample_weight is missing")
-        generators = np.random.default_rng(self.random_state).spawn(self.n_init)
-        self.history_ = []
-        validate = None if validation is None else self._validator(validation)
-        runs = []
-        with _each_warning_once():
-            for generator in generators:
-                start = self._start(sequences, data, generator)
-                self._support = start.initial > 0, start.transition > 0
-                self.history_ = []
-                run = baum_welch(
-                    start, self.family_, chain, data, max_iter=self.max_iter, tol=self.tol, validate=validate,
-                    report=self._take_and_report, n_jobs=self.n_jobs, memory=self.memory,
-                )  # fmt: skip
-                runs.append((run, self._support))
-        best, self._support = max(runs, key=lambda pair: pair[0].value)
-        self._take(best.parameters)
-        self.history_ = best.records
-        self.n_iter_ = len(best.records) - 1
-        self.converged_ = best.converged
-
-    def _check_hyperparameters(self):
-        for name, least in (("n_states", 1), ("n_init", 1), ("max_iter", 0)):
-            value = getattr(self, name)
-            if not (isinstance(value, int | np.integer) and value >= least):
-                raise ValueError(f"{name} is {value!r}; integers from {least} are accepted")
-        if not (isinstance(self.tol, numbers.Real) and self.tol >= 0):
-            raise ValueError(f"tol is {self.tol!r}; numbers from 0 are accepted")
-        if not (isinstance(self.init, dict) or self.init in ("kmeans", "random")):
-            raise ValueError(f"init is {self.init!r}; 'kmeans', 'random' or a dict is accepted")
-        if not (self.n_jobs is None or (isinstance(self.n_jobs, int | np.integer) and self.n_jobs != 0)):
-            raise ValueError(f"n_jobs is {self.n_jobs!r}; None and integers but 0 are accepted")
-        if self.memory not in ("fast", "low"):
-            raise ValueError(f"memory is {self.memory!r}; 'fast' and 'low' are accepted")
-
-    def _start(self, sequences, data, generator):
-        K, given = self.n_states, {}
-        if isinstance(self.init, dict):
-            given = checked_start(self.init, K, self.family_)
-        counts = row_counts(data, ~sequences.missing.all(axis=1))
-        rough = self.family_.rough(sequences)
-        emission = given.get("emission")
-        if emission is None:
-            how = self.init if isinstance(self.init, str) else "kmeans"
-            shares = made_up_responsibilities(how, K, data.values, counts, self.family_, generator)
-            visits = shares * counts[:, None]
-            emission = self.family_.initial_parameters(data.values, visits, rough, generator)
-        else:
-            check_shapes(emission, rough)
-            shares = responsibilities_under(self.family_.log_table(data.values, emission))
-        initial = given.get("initial", np.full(K, 1 / K))
-        transition = given.get("transition")
-        if transition is None:
-            transition = starting_transition(shares, data.rows, data.offsets, generator)
-        return Parameters(initial, transition, emission)
-
-    def _take(self, parameters):
-        self.initial_, self.transition_, self.emission_ = parameters
-
-    def _take_and_report(self, parameters, record):
-        self._take(parameters)
-        return self._report(record)
-
-    def _validator(self, validation):
-        values, rows = self.family_.distinct(validation.values)
-
-        def validate(parameters):
-            log_table = self.family_.log_table(values, parameters.emission)
-            terms, _ = inference.filtered(
-                parameters.initial, parameters.transition, log_table, rows, validation.offsets
-            )
-            return mean_term(terms, validation)
-
-        return validate
-
-    @property
-    def n_parameters_(self):
-        """Free parameters; what training starts with at zero is not free."""
-        check_is_fitted(self, "emission_")
-        initial, transition = self._support
-        on_chain = int(initial.sum() - 1 + transition.sum() - len(transition))
-        return on_chain + self.family_.n_parameters(self.emission_)
 
     # ---------------------------------------------------------------- a belief is p(z_t given x_<t), (n, K)
 
@@ -365,13 +281,3 @@ class HMM(SequenceModel):
         for t in range(length - 2, -1, -1):  # p(z_t given x_<=t and z_t+1)
             states[:, t] = choose(filters[:, t] * transition.T[states[:, t + 1]], generator)
         return [self._template.outside(sequence) for sequence in values], list(states)
-
-
-@contextmanager
-def _each_warning_once():
-    """What every iteration would say again is said once, at the end."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for category, text in dict.fromkeys((w.category, str(w.message)) for w in caught):
-        warnings.warn(text, category, stacklevel=4)

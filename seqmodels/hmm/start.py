@@ -8,6 +8,9 @@ import numpy as np
 from ..arrays import map_arrays
 from ..emissions.clusters import cluster
 from .rescaled import likelihoods
+from .states import agreeing, refuse_impossible, segments
+from .tables import rule_out
+from .training import Parameters
 
 __all__ = [
     "check_shapes",
@@ -15,11 +18,65 @@ __all__ = [
     "made_up_responsibilities",
     "responsibilities_under",
     "row_counts",
+    "starting_parameters",
     "starting_transition",
 ]
 
 TILE = 100_000
 """Observations that are looked at together, where all of them would take more memory than EM itself."""
+
+BLUR = 0.1
+"""The share of all states in a segment of one: nothing seen becomes impossible where the borders are wrong."""
+
+
+def starting_parameters(init, n_states, family, chain, sequences, data, states, generator):
+    """Where one run of EM starts.
+
+    Parameters
+    ----------
+    init : {"kmeans", "random"} or dict
+        How to make up what is not given, or what is given.
+    n_states : int
+        K.
+    family : Emission
+    chain : Ergodic
+    sequences : Sequences
+    data : TrainingData
+        The same.
+    states : array (M,) of int, optional
+        What is known of the states.
+    generator : numpy.random.Generator
+    """
+    given = checked_start(init, n_states, family) if isinstance(init, dict) else {}
+    how = init if isinstance(init, str) else "kmeans"
+    counts = row_counts(data, ~sequences.missing.all(axis=1))
+    rough = family.rough(sequences)
+    emission, rows = given.get("emission"), data.rows
+    if emission is not None:
+        check_shapes(emission, rough)
+        log_table = family.log_table(data.values, emission)
+        shares = responsibilities_under(log_table if data.known is None else rule_out(log_table.copy(), data.known))
+    elif chain.in_order:
+        rows = segments(sequences, n_states, generator if how == "random" else None)
+        rows = rows if states is None else np.where(states >= 0, states, rows)
+        shares, visits = np.eye(n_states), segment_visits(data, rows, counts, n_states, ~sequences.missing.all(axis=1))
+    else:
+        if data.known is not None and data.known.min() >= 0:
+            shares = np.eye(n_states)[data.known]
+        else:
+            shares = made_up_responsibilities(how, n_states, data.values, counts, family, generator)
+            shares = shares if data.known is None else agreeing(shares, data.known, counts)
+        visits = shares * counts[:, None]
+    if emission is None:
+        emission = family.initial_parameters(data.values, visits, rough, generator)
+    initial = given.get("initial", np.full(n_states, 1 / n_states))
+    transition = given.get("transition")
+    if transition is None:
+        transition = starting_transition(shares, rows, data.offsets, generator)
+    initial, transition = chain.begin(initial, transition, given)
+    if states is not None:
+        refuse_impossible(states, sequences, initial, transition)
+    return Parameters(initial, transition, emission)
 
 
 def made_up_responsibilities(how, n_states, values, counts, family, generator):
@@ -64,6 +121,15 @@ def row_counts(data, observed):
         own = np.bincount(rows - rows.min(), data.weights[sequence] * observed[here])
         counts[lowest : lowest + len(own)] += own
     return counts
+
+
+def segment_visits(data, segments, counts, n_states, observed):
+    """Visits (S, K) of the segment (M,) at each step; where the state is not known, a little of all others too."""
+    weights = np.repeat(data.weights, np.diff(data.offsets)) * observed
+    place = data.rows * np.int64(n_states) + segments
+    visits = np.bincount(place, weights, len(data.values) * n_states).reshape(-1, n_states)
+    blurred = (1 - BLUR) * visits + BLUR / n_states * counts[:, None]
+    return blurred if data.known is None else np.where(data.known[:, None] >= 0, visits, blurred)
 
 
 def starting_transition(responsibilities, rows, offsets, generator):

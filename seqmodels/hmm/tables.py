@@ -8,6 +8,7 @@ import numpy as np
 from ..arrays import LONGEST_VECTOR, aligned, map_arrays, padded_width, smallest_integers, vector_length
 from ..jit import kernel
 from ..simd import exp, largest, load, maximum, store, where_positive
+from .space import Space
 from .steps import FLOOR, inline
 
 __all__ = ["EachTime", "FewRows", "RowEach", "Tile", "source_of", "summed", "tile_steps"]
@@ -68,6 +69,15 @@ def _exponentiate(length):
     return exponentiate
 
 
+def rule_out(table, known):
+    """Set log likelihoods (n, L) to -inf in all states but the known ones (n,); -1 is unknown."""
+    rows = np.flatnonzero(known >= 0)
+    own = table[rows, known[rows]]
+    table[rows] = -np.inf
+    table[rows, known[rows]] = own
+    return table
+
+
 class Tile(NamedTuple):
     """The likelihoods of some time steps."""
 
@@ -81,20 +91,21 @@ class FewRows:
     """Observations that are few distinct ones: a table (S, K) of log likelihoods, and the row (M,) of each.
 
     Results are expected visits (S, K) of each state at each row. As of every source, `in_tiles` says that a tile
-    holds for its own times only, and `costly` that likelihoods are worth keeping.
+    holds for its own times only, and `costly` that likelihoods are worth keeping. States that are known (S,) rule out
+    the others; -1 is unknown.
     """
 
     in_tiles = False
     costly = False
 
-    def __init__(self, log_table, rows):
-        self.log_table = log_table
+    def __init__(self, log_table, rows, known=None):
+        self.log_table = log_table if known is None else rule_out(log_table.copy(), known)
         self.n_rows, self.n_states = log_table.shape
         self.rows = np.asarray(rows).astype(smallest_integers(self.n_rows), copy=False)
         self.width = padded_width(self.n_states)
         table, shift = aligned(self.n_rows, self.width), np.zeros(self.n_rows)
         table[:, self.n_states :] = -np.inf
-        table[:, : self.n_states] = log_table
+        table[:, : self.n_states] = self.log_table
         self._log_tile = Tile(table.copy(), shift, self.rows, 0)
         exponentiate(table, shift)
         self._tile = Tile(table, shift, self.rows, 0)
@@ -119,6 +130,11 @@ class FewRows:
         """The same of visits (S, K) at the rows of :meth:`log_likelihoods`."""
         return visits
 
+    def counted(self, states, weights):
+        """The same of one state (M,) at each time, and how often it counts."""
+        place = self.rows * np.int64(self.n_states) + states
+        return np.bincount(place, weights, self.log_table.size).reshape(self.log_table.shape)
+
     def log_likelihoods(self, begin, end):
         """Logarithms (S, K), and the row of each of some times."""
         return self.log_table, self.rows[begin:end]
@@ -140,13 +156,16 @@ class RowEach:
     values : array (M, D)
     parameters : NamedTuple
     n_states : int
+    known : array (M,) of int, optional
+        States that rule out the others; -1 is unknown.
     """
 
     in_tiles = True
     costly = True
 
-    def __init__(self, family, values, parameters, n_states):
+    def __init__(self, family, values, parameters, n_states, known=None):
         self.family, self.values, self.parameters, self.n_states = family, values, parameters, n_states
+        self.known = known
         self._emission = family.in_tiles(parameters, padded_width(n_states))
         self.width = padded_width(n_states)
         self.most_steps = tile_steps(self.width)
@@ -164,6 +183,8 @@ class RowEach:
             table = space.take("table", self.most_steps, self.width)[: end - begin]
         shift = space.take("shift", 1, self.most_steps)[0]
         self._emission.fill_log_table(self.values[begin:end], table)
+        if self.known is not None:
+            rule_out(table, self.known[begin:end])
         return Tile(table, shift, self._rows, -begin)
 
     def tile_of(self, table, begin):
@@ -188,7 +209,19 @@ class RowEach:
 
     def log_likelihoods(self, begin, end):
         """Logarithms (T, K), and the row of each of some times."""
-        return self.family.log_table(self.values[begin:end], self.parameters), np.arange(end - begin)
+        log_table = self.family.log_table(self.values[begin:end], self.parameters)
+        if self.known is not None:
+            log_table = rule_out(log_table.copy(), self.known[begin:end])
+        return log_table, np.arange(end - begin)
+
+    def counted(self, states, weights):
+        """Statistics of one state (M,) at each time, and how often it counts."""
+        found, visits = None, self.new_visits(Space())
+        for begin in range(0, len(states), self.most_steps):
+            end = min(begin + self.most_steps, len(states))
+            visits[np.arange(end - begin), states[begin:end]] = weights[begin:end]
+            found = self.added(found, begin, end, visits)
+        return found
 
 
 class EachTime:
@@ -233,8 +266,11 @@ class EachTime:
         return 0.0
 
 
-def source_of(family, values, rows, parameters, n_states):
-    """The likelihoods of distinct observations (S, D) of a family, which stand at the rows (M,)."""
+def source_of(family, values, rows, parameters, n_states, known=None):
+    """The likelihoods of distinct observations (S, D) of a family, which stand at the rows (M,).
+
+    Where states are known (S,), not -1, the others are ruled out.
+    """
     if family.discrete:
-        return FewRows(family.log_table(values, parameters), rows)
-    return RowEach(family, values, parameters, n_states)
+        return FewRows(family.log_table(values, parameters), rows, known)
+    return RowEach(family, values, parameters, n_states, known)

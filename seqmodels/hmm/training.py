@@ -1,15 +1,17 @@
-"""Baum-Welch: knows statistics and M-steps, and nothing about families."""
+"""Baum-Welch and Viterbi training: they know statistics and M-steps, and nothing about families."""
 
 import time
 from typing import NamedTuple
 
 import numpy as np
 
-from .expectations import expectations
+from .expectations import counts_of_best_paths, expectations
 from .space import Space
 from .tables import source_of
 
-__all__ = ["Parameters", "Run", "TrainingData", "baum_welch"]
+__all__ = ["Parameters", "Run", "TrainingData", "check_fixed", "expect", "maximize", "record_of", "train"]
+
+ON_CHAIN = "initial", "transition"
 
 
 class Parameters(NamedTuple):
@@ -28,14 +30,26 @@ class TrainingData(NamedTuple):
     offsets: np.ndarray  # (N + 1,)
     weights: np.ndarray  # (N,)
     n_scored: float  # observations that count, weighted
+    known: np.ndarray | None  # (S,) states, -1 where one is not known; None where none is
 
     @classmethod
-    def of(cls, sequences, family, weights=None):
-        """Gather equal observations of a `Sequences` where the family has few distinct ones."""
+    def of(cls, sequences, family, weights=None, states=None):
+        """Gather equal observations of a `Sequences` where the family has few distinct ones.
+
+        Where states (M,) are known, observations are equal if what is known of their states is equal too.
+        """
         values, rows = family.distinct(sequences.values)
+        known = None
+        if states is not None:
+            known, n_kinds = states, states.max() + 2
+            if family.discrete:
+                codes, rows = np.unique(rows * np.int64(n_kinds) + states + 1, return_inverse=True)
+                values, known = values[codes // n_kinds], codes % n_kinds - 1
         weights = np.ones(len(sequences)) if weights is None else weights
         n_scored = float(weights @ sequences.per_sequence(sequences.scored))
-        return cls(values, rows, sequences.offsets, weights, n_scored)
+        if n_scored == 0:
+            raise ValueError("every observation of the sequences with a positive sample_weight is missing")
+        return cls(values, rows, sequences.offsets, weights, n_scored, known)
 
 
 class Run(NamedTuple):
@@ -47,10 +61,13 @@ class Run(NamedTuple):
     converged: bool
 
 
-def baum_welch(
-    parameters, family, chain, data, *, max_iter, tol, validate=None, report=None, n_jobs=None, memory="fast"
-):
+def train(
+    parameters, family, chain, data, *, max_iter, tol, training="baum-welch", fixed=(), validate=None, report=None,
+    n_jobs=None, memory="fast",
+):  # fmt: skip
     """Maximise log-likelihood plus log prior by expectation-maximisation (Baum et al. 1970; Rabiner 1989).
+
+    Or, by the same steps on best paths, the log-probability of paths and observations (Juang and Rabiner 1990).
 
     Parameters
     ----------
@@ -64,6 +81,9 @@ def baum_welch(
         The largest number of M-steps.
     tol : float
         Stop when an iteration gains less than this, in nats per observation.
+    training : {"baum-welch", "viterbi"}
+    fixed : collection of str
+        Parameters that are not estimated.
     validate : callable, optional
         Score of parameters on held-out data; the best iterate is then the result.
     report : callable, optional
@@ -81,56 +101,79 @@ def baum_welch(
     records, converged = [], False
     best, best_value, previous = parameters, -np.inf, -np.inf
     for iteration in range(max_iter + 1):
-        found = _expect(parameters, family, data, n_jobs, memory, space)
-        log_likelihood = float(data.weights @ found.log_likelihood)
-        objective = log_likelihood + log_prior(parameters, family, chain)
+        found = expect(parameters, family, data, training, n_jobs, memory, space)
         held_out = None if validate is None else validate(parameters)
+        records.append(record_of(iteration, found, parameters, family, chain, data, began, held_out))
+        objective = records[-1]["objective"]
         value = objective if held_out is None else held_out
         if value > best_value or iteration == 0:
             best, best_value = parameters, value
-        records.append(
-            {
-                "iteration": iteration,
-                "objective": objective,
-                "train": log_likelihood / data.n_scored,
-                "validation": held_out,
-                "seconds": time.perf_counter() - began,
-            }
-        )
         stop = report is not None and report(parameters, records[-1])
         converged = bool(objective - previous < tol * data.n_scored) and iteration > 0
         if stop or converged or iteration == max_iter:
             break
         previous = objective
-        parameters = _maximize(found, parameters, family, chain)
+        parameters = maximize(found, parameters, family, chain, fixed)
     return Run(best, best_value, records, converged)
+
+
+def record_of(iteration, found, parameters, family, chain, data, began, held_out=None):
+    """What is noted about the parameters that an E-step was made under."""
+    log_likelihood = float(data.weights @ found.log_likelihood)
+    return {
+        "iteration": iteration,
+        "objective": log_likelihood + log_prior(parameters, family, chain),
+        "train": log_likelihood / data.n_scored,
+        "validation": held_out,
+        "seconds": time.perf_counter() - began,
+    }
 
 
 def log_prior(parameters, family, chain):
     """Logarithm of the prior density of all parameters, up to a constant."""
-    on_chain = chain.log_prior(parameters.initial) + chain.log_prior(parameters.transition)
+    on_chain = chain.log_prior_of_chain(parameters.initial, parameters.transition)
     return on_chain + family.log_prior(parameters.emission)
 
 
-def _expect(parameters, family, data, n_jobs, memory, space):
-    source = source_of(family, data.values, data.rows, parameters.emission, len(parameters.initial))
-    found = expectations(
-        parameters.initial, parameters.transition, source, data.offsets, data.weights, n_jobs, memory, space
-    )
+def expect(parameters, family, data, training="baum-welch", n_jobs=None, memory="fast", space=None):
+    """The E-step: expected counts and statistics, or those of best paths."""
+    initial, transition, emission = parameters
+    source = source_of(family, data.values, data.rows, emission, len(initial), data.known)
+    if training == "viterbi":
+        found = counts_of_best_paths(initial, transition, source, data.offsets, data.weights, n_jobs)
+    else:
+        found = expectations(initial, transition, source, data.offsets, data.weights, n_jobs, memory, space)
     impossible = np.isneginf(found.log_likelihood) & (data.weights > 0)
     if impossible.any():
+        known = "" if data.known is None else " and the states that are given"
         raise ValueError(
-            f"X[{int(np.argmax(impossible))}] has probability zero under the parameters that EM has reached; "
-            "give the start of training (init) fewer zeros, or the emission a pseudo-count"
+            f"X[{int(np.argmax(impossible))}] has probability zero under the parameters that EM has reached{known}; "
+            "give the start of training (init) fewer zeros, the chain a prior above 1, or the emission a pseudo-count"
         )
     if family.discrete:
-        found = found._replace(visits=family.sufficient_statistics(data.values, found.visits, parameters.emission))
+        found = found._replace(visits=family.sufficient_statistics(data.values, found.visits, emission))
     return found._replace(log_likelihood=np.where(data.weights > 0, found.log_likelihood, 0.0))
 
 
-def _maximize(found, parameters, family, chain):
-    return Parameters(
-        chain.maximize(found.starts, parameters.initial),
-        chain.maximize(found.pairs, parameters.transition),
-        family.maximize(found.visits, parameters.emission),
-    )
+def maximize(found, parameters, family, chain, fixed=()):
+    """The M-step, but for parameters that are fixed."""
+    initial, transition = chain.update(found.starts, found.pairs, parameters.initial, parameters.transition, fixed)
+    emission = parameters.emission
+    if "emission" not in fixed:
+        emission = family.maximize_free(found.visits, emission, [name for name in fixed if name not in ON_CHAIN])
+    return Parameters(initial, transition, emission)
+
+
+def check_fixed(fixed, family, chain):
+    """Raise an error that says which names can be held."""
+    if isinstance(fixed, tuple) and not fixed:
+        return
+    accepted = (*ON_CHAIN, "emission", *family.freezable)
+    listed = ", ".join(map(repr, dict.fromkeys(accepted)))
+    if isinstance(fixed, str) or not isinstance(fixed, tuple | list | set | frozenset):
+        raise TypeError(f"fixed is {fixed!r}; a tuple of names among {listed} is accepted")
+    unknown = [name for name in fixed if name not in accepted]
+    if unknown:
+        raise ValueError(f"fixed has {unknown[0]!r}; {listed} are accepted with {family!r}")
+    if chain.tied and "initial" in fixed and "transition" not in fixed:
+        raise ValueError(f"fixed has 'initial', which {chain!r} ties to the transitions; 'transition' is accepted")

@@ -1,0 +1,135 @@
+"""How an HMM is trained on all the data at once."""
+
+import functools
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+
+from ..base import mean_term
+from . import inference
+from .freedom import Freedom
+from .hyperparameters import check_hyperparameters
+from .start import checked_start, starting_parameters
+from .states import checked_states, refuse_impossible
+from .training import Parameters, TrainingData, check_fixed, train
+from .transitions import Ergodic
+
+__all__ = ["Estimation", "each_warning_once"]
+
+
+class Estimation:
+    """What an HMM does to be trained."""
+
+    def fit(self, X, y=None, *, states=None, validation=None, lengths=None, sample_weight=None):
+        """Estimate the model from sequences.
+
+        Parameters
+        ----------
+        X : list of N arrays (T,) or (T, D), list of strings, Sequences
+            See :meth:`Sequences.wrap`.
+        y : ignored
+        states : list of N arrays (T,) of int, optional
+            What is known of the hidden states, 0 to K - 1; -1 where one is not known. If all are known, the
+            parameters are relative frequencies and the like, and nothing is left to iterate over.
+        validation : like X, optional
+            Held-out sequences that choose among the iterates of training.
+        lengths : list of int, optional
+            Lengths of the sequences in X, where X is one array.
+        sample_weight : array (N,), optional
+            How often each sequence counts.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the argument, the sequence and the position. The model is then as it was before.
+        """
+        estimate = functools.partial(self._fit, states=states, lengths=lengths)
+        onwards = bool(self.warm_start) and hasattr(self, "emission_")
+        return self._learn(estimate, X, lengths, sample_weight, validation, onwards)
+
+    def _fit(self, sequences, validation, weights, states=None, lengths=None):
+        chain, states = self._checked(sequences, weights, states, lengths)
+        data = TrainingData.of(sequences, self.family_, weights, states)
+        if self.warm_start and hasattr(self, "emission_"):
+            starts = [self._present_parameters(chain, sequences, states)]
+        else:
+            generators = np.random.default_rng(self.random_state).spawn(self.n_init)
+            starts = (self._made_up(chain, sequences, data, states, generator) for generator in generators)
+        before = getattr(self, "_freedom", None) if self.warm_start else None
+        validate, best = None if validation is None else self._validator(validation), None
+        with each_warning_once():
+            for start in starts:
+                self._freedom, self.history_ = Freedom.of(chain, self.fixed, start, start, before), []
+                run = train(
+                    start, self.family_, chain, data, max_iter=self.max_iter, tol=self.tol, training=self.training,
+                    fixed=self.fixed, validate=validate, report=self._take_and_report, n_jobs=self.n_jobs,
+                    memory=self.memory,
+                )  # fmt: skip
+                if best is None or run.value > best.value:
+                    best = run
+        self._take(best.parameters)
+        self._freedom = Freedom.of(chain, self.fixed, start, best.parameters, before)
+        self._online = None
+        self.history_ = best.records
+        self.n_iter_ = len(best.records) - 1
+        self.converged_ = best.converged
+
+    def _checked(self, sequences, weights, states, lengths):
+        """The chain, and known states (M,) or None, once all that training is asked to do makes sense."""
+        check_hyperparameters(self)
+        chain = Ergodic() if self.transitions is None else self.transitions
+        if not isinstance(chain, Ergodic):
+            raise TypeError(f"transitions is {chain!r}; Ergodic(), LeftToRight(), Sticky(...) or None is accepted")
+        chain.check(self.n_states)
+        check_fixed(self.fixed, self.family_, chain)
+        if states is not None:
+            states = checked_states(states, sequences, self.n_states, lengths)
+            if weights is not None:  # sequences that do not count may be impossible
+                states[np.repeat(weights == 0, sequences.lengths)] = -1
+        return chain, states if states is not None and states.max() >= 0 else None
+
+    def _made_up(self, chain, sequences, data, states, generator):
+        return starting_parameters(self.init, self.n_states, self.family_, chain, sequences, data, states, generator)
+
+    def _present_parameters(self, chain, sequences, states):
+        """The parameters of the model, checked: they may have been assigned."""
+        given = {"initial": self.initial_, "transition": self.transition_, "emission": self.emission_}
+        initial, transition, emission = checked_start(given, self.n_states, self.family_).values()
+        initial, transition = chain.begin(initial, transition, {"transition"})
+        if states is not None:
+            refuse_impossible(states, sequences, initial, transition)
+        return Parameters(initial, transition, emission)
+
+    def _take(self, parameters):
+        self.initial_, self.transition_, self.emission_ = parameters
+
+    def _take_and_report(self, parameters, record):
+        self._take(parameters)
+        return self._report(record)
+
+    def _validator(self, validation):
+        values, rows = self.family_.distinct(validation.values)
+
+        def validate(parameters):
+            log_table = self.family_.log_table(values, parameters.emission)
+            terms, _ = inference.filtered(
+                parameters.initial, parameters.transition, log_table, rows, validation.offsets
+            )
+            return mean_term(terms, validation)
+
+        return validate
+
+
+@contextmanager
+def each_warning_once():
+    """What every iteration would say again is said once, at the end."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for category, text in dict.fromkeys((w.category, str(w.message)) for w in caught):
+        warnings.warn(text, category, stacklevel=6)

@@ -1,0 +1,122 @@
+"""Parameters of a family that are held while others are estimated, and statistics that change what they are about."""
+
+import pytest
+from emission_cases import CASES, K, random_members, random_values
+from test_emissions import assert_same, moved, moved_covariances
+
+from seqmodels.emissions import Bernoulli, Emission, Gaussian, Mixture, Poisson
+
+each_family = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+each_covariance = pytest.mark.parametrize("covariance", ["diagonal", "full", "spherical", "tied"])
+
+
+def statistics_of(case, rng, n=40):
+    """Members, values, visits, and the statistics."""
+    members = random_members(case.emission, case.D, (K,), rng)
+    values, visits = random_values(case, members, n, rng, missing=0.1), rng.random((n, K))
+    return members, values, visits, case.emission.sufficient_statistics(values, visits, members)
+
+
+def adds_up(case, members, statistics):
+    """Whether the family says how; if not, it says so."""
+    try:
+        case.emission.rebased(statistics, members, members)
+    except TypeError as error:
+        assert "does not define rebased" in str(error)
+        return False
+    return True
+
+
+@each_family
+def test_statistics_can_be_about_other_parameters(case, rng):
+    members, _, _, statistics = statistics_of(case, rng)
+    if not adds_up(case, members, statistics):
+        return
+    others = random_members(case.emission, case.D, (K,), rng)
+    rebased = case.emission.rebased(statistics, members, others)
+    expected = case.emission.maximize(statistics, members)
+    assert_same(case.emission.maximize(rebased, others), expected, rtol=1e-9, atol=1e-12)
+    assert_same(case.emission.rebased(rebased, others, members), statistics, rtol=1e-9, atol=1e-9)
+
+
+@each_family
+def test_rebased_statistics_are_those_gathered_there(case, rng):
+    if isinstance(case.emission, Mixture):
+        return  # the shares of its components depend on where they are gathered
+    members, values, visits, statistics = statistics_of(case, rng)
+    if not adds_up(case, members, statistics):
+        return
+    others = random_members(case.emission, case.D, (K,), rng)
+    there = case.emission.sufficient_statistics(values, visits, others)
+    assert_same(case.emission.rebased(statistics, members, others), there, rtol=1e-9, atol=1e-9)
+
+
+@each_family
+def test_each_name_holds_what_it_names(case, rng):
+    members, _, _, statistics = statistics_of(case, rng)
+    free = case.emission.maximize(statistics, members)
+    assert_same(case.emission.maximize_free(statistics, members, ()), free)
+    assert case.emission.n_free(members, ()) == case.emission.n_parameters(members) == case.n_parameters
+    for name in case.emission.freezable:
+        found, parts = case.emission.maximize_free(statistics, members, (name,)), (members, free)
+        while name not in found._fields:
+            found, parts = found.components, [part.components for part in parts]
+        assert_same(getattr(found, name), getattr(parts[0], name))
+        n_free = case.emission.n_free(members, (name,))
+        assert 0 <= n_free < case.n_parameters
+    if case.emission.freezable:
+        assert case.emission.n_free(members, case.emission.freezable) == 0
+        assert_same(case.emission.maximize_free(statistics, members, case.emission.freezable), members)
+
+
+@each_covariance
+@pytest.mark.parametrize("held", ["means", "covariances"])
+def test_the_m_step_beside_held_parameters_is_the_top(covariance, held, rng):
+    case = next(case for case in CASES if case.name == f"gaussian {covariance}")
+    members, values, visits, statistics = statistics_of(case, rng)
+    best = case.emission.maximize_free(statistics, members, (held,))
+
+    def expected(parameters):
+        return float((visits * case.emission.log_table(values, parameters)).sum())
+
+    top = expected(best)
+    assert top > expected(members)
+    for size in (1e-3, 1e-2, 0.1):
+        for _ in range(20):
+            move = moved if held == "covariances" else moved_covariances
+            other = move(case.emission, best, lambda shape, size=size: size * rng.normal(size=shape))
+            assert expected(other) < top
+
+
+@pytest.mark.parametrize(
+    ("emission", "fixed", "n_free"),
+    [
+        (Gaussian("full"), ("means",), K * 3),
+        (Gaussian("full"), ("covariances",), K * 2),
+        (Gaussian("tied"), ("means",), 3),
+        (Gaussian("spherical"), ("covariances",), K * 2),
+        (Mixture(Gaussian(), 2), ("weights",), K * 2 * 4),
+        (Mixture(Gaussian(), 2), ("components",), K),
+        (Mixture(Gaussian(), 2), ("means",), K * (1 + 2 * 2)),
+        (Mixture(Poisson(), 4), ("rates",), K * 3),
+        (Mixture(Mixture(Poisson(), 2), 2), ("weights",), K * 2 * 2 * 2),
+    ],
+)
+def test_free_parameters_are_counted(emission, fixed, n_free, rng):
+    assert emission.n_free(random_members(emission, 2, (K,), rng), fixed) == n_free
+
+
+def test_names_that_can_be_held():
+    assert Poisson().freezable == ("rates",)
+    assert Gaussian().freezable == ("means", "covariances")
+    assert Mixture(Bernoulli(), 2).freezable == ("weights", "components", "probabilities")
+    assert Mixture(Mixture(Gaussian(), 2), 2).freezable == ("weights", "components", "means", "covariances")
+
+
+def test_what_a_family_has_to_say_itself():
+    class TwoFields(Emission):
+        Parameters = Gaussian.Parameters
+
+    assert TwoFields().freezable == ()
+    with pytest.raises(TypeError, match=r"TwoFields\(\) does not define rebased: .* partial_fit"):
+        TwoFields().rebased((), (), ())
