@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 # -------------------------------------------------------------------- interpolated Kneser-Ney
 
@@ -259,6 +260,38 @@ def path_probability(initial, transition, log_likelihoods, path):
     for t in range(1, len(path)):
         probability *= transition[path[t - 1], path[t]] * math.exp(log_likelihoods[t, path[t]])
     return probability
+
+
+def log_path_probability(initial, transition, log_likelihoods, path):
+    """log p(path, x), also where p underflows."""
+    with np.errstate(divide="ignore"):
+        log_initial, log_transition = np.log(initial), np.log(transition)
+    on_chain = log_initial[path[0]] + math.fsum(log_transition[i, j] for i, j in itertools.pairwise(path))
+    return on_chain + math.fsum(log_likelihoods[t, state] for t, state in enumerate(path))
+
+
+def paths_by_enumeration(initial, transition, log_likelihoods):
+    """All paths of positive probability and their log p(path, x), best first."""
+    T, K = log_likelihoods.shape
+    paths = itertools.product(range(K), repeat=T)
+    scored = [(log_path_probability(initial, transition, log_likelihoods, path), path) for path in paths]
+    scored = sorted((each for each in scored if each[0] > -np.inf), key=lambda each: -each[0])
+    return [path for _, path in scored], np.array([score for score, _ in scored])
+
+
+def chi_square(found, probabilities):
+    """How probable counts as far from `probabilities` (a dict) as those of `found` (a list) would be.
+
+    What is expected less than five times is taken together; what has probability zero must not occur.
+    """
+    counts, n = Counter(found), len(found)
+    assert all(probabilities.get(each, 0.0) > 0 for each in counts)
+    often = [each for each, p in probabilities.items() if n * p >= 5]
+    observed = np.array([counts[each] for each in often] + [n - sum(counts[each] for each in often)])
+    expected = n * np.array([probabilities[each] for each in often] + [1 - sum(probabilities[e] for e in often)])
+    if expected[-1] < 1e-9 * n:
+        observed, expected = observed[:-1], expected[:-1]
+    return stats.chi2.sf(((observed - expected) ** 2 / expected).sum(), len(observed) - 1)
 
 
 def best_path_by_enumeration(initial, transition, log_likelihoods):

@@ -193,6 +193,34 @@ def test_predictions(model_name, family_name):
         model.predict(X, n_steps=0)
 
 
+@every_case
+def test_forecasts_are_distributions_whose_points_are_the_predictions(model_name, family_name):
+    model, X = fitted(model_name, family_name), data(family_name)[:3]
+    ahead = model.forecast(X, 3)
+    assert [len(each) for each in ahead] == [3, 3, 3]
+    for step, each in enumerate(ahead):
+        np.testing.assert_allclose(each.weights.sum(axis=1), 1, rtol=1e-12)
+        points = each.mode() if symbolic(family_name) else each.mean()
+        np.testing.assert_allclose(points, [one[step] for one in model.predict(X, n_steps=3)], rtol=1e-12)
+    x = [x[0] for x in data(family_name, gaps=False)[:3]]
+    np.testing.assert_allclose(ahead[0].log_density(x), model.predict_next(X).log_density(x), rtol=1e-12)
+    assert np.isfinite(ahead[2].log_density(x)).all()
+    for wrong in ({"n_steps": 0}, {"n_steps": 2, "n_samples": 1.5}):
+        with pytest.raises(ValueError, match=f"{list(wrong)[-1]} is .*; integers from 1 are accepted"):
+            model.forecast(X, **wrong)
+
+
+@every_model
+def test_a_forecast_is_the_sum_over_all_that_may_come_between(model_name):
+    """For sampled forecasts within four standard errors of 4000 paths."""
+    model, past = fitted(model_name), [1, 0]
+    between = model.log_likelihood([[*past, first, second] for first, second in itertools.product(range(3), repeat=2)])
+    expected = np.exp(between - model.log_likelihood([past])).reshape(3, 3).sum(axis=0)
+    found = model.forecast([past], 2, n_samples=4000)[1].probabilities()[0, :3]
+    tolerance = 1e-12 if model_name in ("HMM", "Independent") else 4 * np.sqrt(0.25 / 4000)
+    np.testing.assert_allclose(found / found.sum(), expected / expected.sum(), rtol=0, atol=tolerance)
+
+
 @every_model
 def test_a_wide_beam_finds_the_most_probable_continuation(model_name):
     model, past = fitted(model_name), [1, 0]

@@ -9,12 +9,12 @@ from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
 from ..arrays import choose, map_arrays
-from ..base import SequenceModel, mean_term
+from ..base import mean_term
 from ..emissions import Emission
 from ..predictive import Predictive
 from ..sequences import Sequences
 from . import inference
-from .decoding import decode
+from .hidden import Paths
 from .start import (
     check_shapes,
     checked_start,
@@ -30,7 +30,7 @@ from .transitions import Ergodic
 __all__ = ["HMM"]
 
 
-class HMM(SequenceModel):
+class HMM(Paths):
     """Hidden Markov model: a Markov chain that is not seen, and an observation at each of its steps.
 
     Parameters
@@ -255,9 +255,8 @@ class HMM(SequenceModel):
         parameters = map_arrays(lambda array: np.asarray(array)[None], self.emission_)
         return Predictive(self.family_, belief, parameters, self._template)
 
-    def update(self, belief, values):
-        """Bayes' rule, then one step of the chain."""
-        return self._states_given(belief, values) @ self.transition_
+    def _moved(self, states):
+        return states @ self.transition_
 
     def _states_given(self, belief, values):
         """p(z_t given x_<=t), (n, K); an impossible observation is passed over."""
@@ -281,52 +280,11 @@ class HMM(SequenceModel):
         initial, transition, source, offsets = self._chain_and_source(sequences)
         return inference.filtered(initial, transition, *source.log_likelihoods(0, offsets[-1]), offsets)
 
-    def _terms(self, sequences):
-        return self._filtered(sequences)[0]
-
     def _beliefs_after(self, sequences):
         _, filters = self._filtered(sequences)
         return filters[sequences.offsets[1:] - 1] @ self.transition_
 
-    def posterior(self, X, lengths=None):
-        """State probabilities given the whole sequence, p(z_t given x): a list of arrays (T, K)."""
-        sequences = self._known(X, lengths)
-        return sequences.split(inference.posterior_of(*self._chain_and_source(sequences), self.n_jobs))
-
-    def filter(self, X, lengths=None):
-        """State probabilities given past and present only, p(z_t given x_<=t): a list of arrays (T, K)."""
-        sequences = self._known(X, lengths)
-        return sequences.split(self._filtered(sequences)[1])
-
-    def decode(self, X, method="viterbi", lengths=None):
-        """Hidden states of each sequence.
-
-        Parameters
-        ----------
-        X : like the data that the model was fitted to
-        method : {"viterbi", "posterior"}
-            The most probable path, or the most probable state at each step.
-
-        Returns
-        -------
-        list of N arrays (T,) of int
-        """
-        if method not in ("viterbi", "posterior"):
-            raise ValueError(f"method is {method!r}; 'viterbi' and 'posterior' are accepted")
-        if method == "posterior":
-            return [gamma.argmax(axis=1) for gamma in self.posterior(X, lengths)]
-        sequences = self._known(X, lengths)
-        return sequences.split(decode(*self._chain_and_source(sequences), self.n_jobs)[0])
-
-    # ---------------------------------------------------------------- prediction
-
-    def _point_forecast(self, belief, n_steps, generator):
-        """Exact: the chain moves on, unobserved."""
-        beliefs = [belief[0]]
-        for _ in range(n_steps - 1):
-            beliefs.append(beliefs[-1] @ self.transition_)
-        ahead = self.predictive(np.array(beliefs))
-        return ahead.mode_values() if self.family_.symbolic else ahead.mean_values()
+    # ---------------------------------------------------------------- sampling
 
     def sample(
         self, n_sequences=1, length=100, *, prefix=None, temperature=1.0, top_k=None, top_p=None,
