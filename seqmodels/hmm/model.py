@@ -1,9 +1,5 @@
 """The hidden Markov model."""
 
-import numbers
-import warnings
-from contextlib import contextmanager
-
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
@@ -12,19 +8,12 @@ from ..arrays import choose, map_arrays
 from ..base import mean_term
 from ..emissions import Emission
 from ..predictive import Predictive
-from ..sequences import Sequences
 from . import inference
+from .ascent import check_training, each_warning_once
 from .hidden import Paths
-from .start import (
-    check_shapes,
-    checked_start,
-    made_up_responsibilities,
-    responsibilities_under,
-    row_counts,
-    starting_transition,
-)
+from .start import checked_start, starting_parameters, template_of
 from .tables import source_of
-from .training import Parameters, TrainingData, baum_welch
+from .training import TrainingData, baum_welch
 from .transitions import Ergodic
 
 __all__ = ["HMM"]
@@ -133,21 +122,8 @@ class HMM(Paths):
         given = {"initial": initial, "transition": transition, "emission": emission_parameters}
         model._take(checked_start(given, model.n_states, emission).values())
         model._support = model.initial_ > 0, model.transition_ > 0
-        if emission.symbolic:
-            n_symbols = emission.n_symbols(model.emission_)
-            alphabet = tuple(range(n_symbols)) if alphabet is None else tuple(alphabet)
-            if len(set(alphabet)) < len(alphabet) or len(alphabet) not in (n_symbols, n_symbols - 1):
-                raise ValueError(
-                    f"alphabet has {len(alphabet)} symbols, {len(set(alphabet))} of them different; {n_symbols} "
-                    f"different ones are accepted, or {n_symbols - 1} where the last probability is of the unknown one"
-                )
-            model.n_features_in_ = 1
-            values = np.empty((0, 1), dtype=np.int64)
-        else:
-            model.n_features_in_ = emission.mean(model.emission_).shape[-1]
-            values = np.empty((0, model.n_features_in_))
-        form = "flat" if model.n_features_in_ == 1 else "rows"
-        model._template = Sequences(values, np.zeros(1, dtype=np.int64), alphabet, form)
+        model._template = template_of(emission, model.emission_, alphabet)
+        model.n_features_in_ = model._template.n_features
         return model
 
     # ---------------------------------------------------------------- fitting
@@ -165,9 +141,9 @@ class HMM(Paths):
         self.history_ = []
         validate = None if validation is None else self._validator(validation)
         runs = []
-        with _each_warning_once():
+        with each_warning_once():
             for generator in generators:
-                start = self._start(sequences, data, generator)
+                start = starting_parameters(self.init, self.n_states, self.family_, sequences, data, generator)
                 self._support = start.initial > 0, start.transition > 0
                 self.history_ = []
                 run = baum_welch(
@@ -182,39 +158,9 @@ class HMM(Paths):
         self.converged_ = best.converged
 
     def _check_hyperparameters(self):
-        for name, least in (("n_states", 1), ("n_init", 1), ("max_iter", 0)):
-            value = getattr(self, name)
-            if not (isinstance(value, int | np.integer) and value >= least):
-                raise ValueError(f"{name} is {value!r}; integers from {least} are accepted")
-        if not (isinstance(self.tol, numbers.Real) and self.tol >= 0):
-            raise ValueError(f"tol is {self.tol!r}; numbers from 0 are accepted")
-        if not (isinstance(self.init, dict) or self.init in ("kmeans", "random")):
-            raise ValueError(f"init is {self.init!r}; 'kmeans', 'random' or a dict is accepted")
-        if not (self.n_jobs is None or (isinstance(self.n_jobs, int | np.integer) and self.n_jobs != 0)):
-            raise ValueError(f"n_jobs is {self.n_jobs!r}; None and integers but 0 are accepted")
+        check_training(self)
         if self.memory not in ("fast", "low"):
             raise ValueError(f"memory is {self.memory!r}; 'fast' and 'low' are accepted")
-
-    def _start(self, sequences, data, generator):
-        K, given = self.n_states, {}
-        if isinstance(self.init, dict):
-            given = checked_start(self.init, K, self.family_)
-        counts = row_counts(data, ~sequences.missing.all(axis=1))
-        rough = self.family_.rough(sequences)
-        emission = given.get("emission")
-        if emission is None:
-            how = self.init if isinstance(self.init, str) else "kmeans"
-            shares = made_up_responsibilities(how, K, data.values, counts, self.family_, generator)
-            visits = shares * counts[:, None]
-            emission = self.family_.initial_parameters(data.values, visits, rough, generator)
-        else:
-            check_shapes(emission, rough)
-            shares = responsibilities_under(self.family_.log_table(data.values, emission))
-        initial = given.get("initial", np.full(K, 1 / K))
-        transition = given.get("transition")
-        if transition is None:
-            transition = starting_transition(shares, data.rows, data.offsets, generator)
-        return Parameters(initial, transition, emission)
 
     def _take(self, parameters):
         self.initial_, self.transition_, self.emission_ = parameters
@@ -323,13 +269,3 @@ class HMM(Paths):
         for t in range(length - 2, -1, -1):  # p(z_t given x_<=t and z_t+1)
             states[:, t] = choose(filters[:, t] * transition.T[states[:, t + 1]], generator)
         return [self._template.outside(sequence) for sequence in values], list(states)
-
-
-@contextmanager
-def _each_warning_once():
-    """What every iteration would say again is said once, at the end."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for category, text in dict.fromkeys((w.category, str(w.message)) for w in caught):
-        warnings.warn(text, category, stacklevel=4)

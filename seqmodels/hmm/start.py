@@ -7,7 +7,9 @@ import numpy as np
 
 from ..arrays import map_arrays
 from ..emissions.clusters import cluster
+from ..sequences import Sequences
 from .rescaled import likelihoods
+from .training import Parameters
 
 __all__ = [
     "check_shapes",
@@ -15,11 +17,47 @@ __all__ = [
     "made_up_responsibilities",
     "responsibilities_under",
     "row_counts",
+    "starting_parameters",
     "starting_transition",
+    "template_of",
 ]
 
 TILE = 100_000
 """Observations that are looked at together, where all of them would take more memory than EM itself."""
+
+
+def starting_parameters(init, n_states, family, sequences, data, generator):
+    """Where one run of EM starts.
+
+    Parameters
+    ----------
+    init : {"kmeans", "random"} or dict
+        How to make up what is not given, or what is given.
+    n_states : int
+        K.
+    family : Emission
+    sequences : Sequences
+    data : TrainingData
+        The same.
+    generator : numpy.random.Generator
+    """
+    given = checked_start(init, n_states, family) if isinstance(init, dict) else {}
+    counts = row_counts(data, ~sequences.missing.all(axis=1))
+    rough = family.rough(sequences)
+    emission = given.get("emission")
+    if emission is None:
+        how = init if isinstance(init, str) else "kmeans"
+        shares = made_up_responsibilities(how, n_states, data.values, counts, family, generator)
+        visits = shares * counts[:, None]
+        emission = family.initial_parameters(data.values, visits, rough, generator)
+    else:
+        check_shapes(emission, rough)
+        shares = responsibilities_under(family.log_table(data.values, emission))
+    initial = given.get("initial", np.full(n_states, 1 / n_states))
+    transition = given.get("transition")
+    if transition is None:
+        transition = starting_transition(shares, data.rows, data.offsets, generator)
+    return Parameters(initial, transition, emission)
 
 
 def made_up_responsibilities(how, n_states, values, counts, family, generator):
@@ -129,3 +167,19 @@ def check_shapes(emission, rough):
             )
 
     map_arrays(check, emission, rough)
+
+
+def template_of(emission, parameters, alphabet=None):
+    """Empty data of the kind that a model of given parameters is for."""
+    if emission.symbolic:
+        n_symbols = emission.n_symbols(parameters)
+        alphabet = tuple(range(n_symbols)) if alphabet is None else tuple(alphabet)
+        if len(set(alphabet)) < len(alphabet) or len(alphabet) not in (n_symbols, n_symbols - 1):
+            raise ValueError(
+                f"alphabet has {len(alphabet)} symbols, {len(set(alphabet))} of them different; {n_symbols} "
+                f"different ones are accepted, or {n_symbols - 1} where the last probability is of the unknown one"
+            )
+        values = np.empty((0, 1), dtype=np.int64)
+    else:
+        values = np.empty((0, emission.mean(parameters).shape[-1]))
+    return Sequences(values, np.zeros(1, dtype=np.int64), alphabet, "flat" if values.shape[1] == 1 else "rows")
