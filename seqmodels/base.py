@@ -14,7 +14,7 @@ from .predictive import Predictive
 from .sequences import Sequences
 from .threads import one_blas_thread
 
-__all__ = ["SequenceModel", "Stream", "check_count", "mean_term"]
+__all__ = ["N_PATHS", "SequenceModel", "Stream", "check_count", "mean_term", "point_of"]
 
 N_PATHS = 1000  # sampled paths behind a forecast that has no closed form
 
@@ -221,10 +221,7 @@ class SequenceModel(BaseEstimator):
                 self._template.outside(self._beam(beliefs[n : n + 1], n_steps, beam_width)) for n in range(len(beliefs))
             ]
         generator = np.random.default_rng(getattr(self, "random_state", None))
-        return [
-            self._template.outside(self._point_forecast(beliefs[n : n + 1], n_steps, generator))
-            for n in range(len(beliefs))
-        ]
+        return [self._template.outside(points) for points in self._point_forecasts(beliefs, n_steps, generator)]
 
     def forecast(self, X, n_steps, n_samples=N_PATHS, lengths=None):
         """Distributions of the next observations, one step ahead and more.
@@ -269,9 +266,11 @@ class SequenceModel(BaseEstimator):
             paths = self.update(paths, self.predictive(paths).sample_values(generator))
             yield _pooled(self.predictive(paths))
 
-    def _point_forecast(self, belief, n_steps, generator):
-        """Point forecasts (n_steps, D) from one belief (1, ...)."""
-        return np.concatenate([_point(ahead) for ahead in self._ahead(belief, n_steps, N_PATHS, generator)])
+    def _point_forecasts(self, beliefs, n_steps, generator):
+        """Point forecasts (n_steps, D) of each sequence, one after the other: those of all may be large."""
+        for n in range(len(beliefs)):
+            ahead = self._ahead(beliefs[n : n + 1], n_steps, N_PATHS, generator)
+            yield np.concatenate([point_of(each) for each in ahead])
 
     def _beam(self, belief, n_steps, width):
         """Codes (n_steps, 1) of the most probable continuation that a beam of this width finds."""
@@ -392,7 +391,8 @@ def check_count(name, value):
         raise ValueError(f"{name} is {value!r}; integers from 1 are accepted")
 
 
-def _point(predictive):
+def point_of(predictive):
+    """Point forecasts (N, D): means, or modes for symbols."""
     return predictive.mode_values() if predictive.emission.symbolic else predictive.mean_values()
 
 

@@ -19,7 +19,7 @@ class Trace(NamedTuple):
     ended: np.ndarray  # (K, T + 1), score of a segment's end
     origin: np.ndarray  # (K, T + 1) of int, when it began
     before: np.ndarray  # (K, T + 1) of int, the state before the segment that begins after a time
-    beyond: np.ndarray  # (K,), score of being in a segment that has lasted D or more
+    beyond: np.ndarray  # (K,), score of being in a segment that has lasted A or more
     entered: np.ndarray  # (K,) of int, when that began
     sums: np.ndarray  # (K,), of log likelihoods, but for impossible ones, since they last began anew
 
@@ -50,11 +50,11 @@ def _best_of(opened, j, t, table):
 @inline
 def _see(chain, trace, j, t, log_likelihood):
     """Take in the observation at t, and find the best segment of state j that ends at it."""
-    durations, width, D = chain.durations, chain.durations.mass.shape[1], chain.durations.longest
-    entering = trace.opened[j, width + t - D] + durations.beyond[j] + trace.sums[j]
+    durations, width, A = chain.durations, chain.durations.mass.shape[1], chain.durations.longest
+    entering = trace.opened[j, width + t - A] + durations.beyond[j] + trace.sums[j]
     trace.beyond[j] += durations.stay
     if entering > trace.beyond[j]:
-        trace.beyond[j], trace.entered[j] = entering, t - D
+        trace.beyond[j], trace.entered[j] = entering, t - A
     if log_likelihood == -np.inf:
         trace.beyond[j] = -np.inf
         for m in range(t, t + width):

@@ -1,8 +1,8 @@
 """How long a state lasts: tables of explicit durations, and what the M-step of their family sees.
 
 A segment lasts d >= 1 steps, and d - 1 follows a family of counts, or of symbols, whose codes are d - 1. Up to the
-longest duration D that is told apart, probabilities are those of the family. P(duration >= D) is the family's as
-well; beyond, a segment ends at each step with probability 1 / D. As no parameter says how, EM is exact.
+longest duration A that is told apart, probabilities are those of the family. P(duration >= A) is the family's as
+well; beyond, a segment ends at each step with probability 1 / A. As no parameter says how, EM is exact.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import clone
 
 from ..arrays import map_arrays
-from ..emissions import Emission
+from ..emissions import Categorical, Emission
 from ..sequences import Sequences
 
 __all__ = ["Durations", "checked_family", "durations_of", "maximize", "parameters_given", "starting_parameters"]
@@ -19,24 +19,24 @@ __all__ = ["Durations", "checked_family", "durations_of", "maximize", "parameter
 PADDING = 8  # columns of tables come in vectors of this length
 BULK = 1e-12  # the share of a distribution that may lie beyond its tail's grid
 NEGLIGIBLE = 1e-18  # the share of a tail that may
-FARTHEST = 64  # how many times D the grid may reach
+FARTHEST = 64  # how many times A the grid may reach
 
 
 class Durations(NamedTuple):
-    """Logarithms of probabilities, -inf beyond D - 1 in tables; column m of a reversed table stands for L - m."""
+    """Logarithms of probabilities, -inf beyond A - 1 in tables; column m of a reversed table stands for L - m."""
 
     mass: np.ndarray  # (K, L), column m: P(duration = m + 1)
     mass_reversed: np.ndarray  # (K, L)
     survivor: np.ndarray  # (K, L), column m: P(duration >= m + 1)
     survivor_reversed: np.ndarray  # (K, L)
-    beyond: np.ndarray  # (K,), P(duration >= D)
-    longest: int  # D
-    leave: float  # the end of a segment that has lasted D or more, at each step
+    beyond: np.ndarray  # (K,), P(duration >= A)
+    longest: int  # A
+    leave: float  # the end of a segment that has lasted A or more, at each step
     stay: float
 
     def hazards(self):
-        """Probabilities (K, D) of ending after 1, 2, ..., D or more steps, and of going on."""
-        before = np.column_stack([self.survivor[:, : self.longest - 1], self.beyond])  # (K, D)
+        """Probabilities (K, A) of ending after 1, 2, ..., A or more steps, and of going on."""
+        before = np.column_stack([self.survivor[:, : self.longest - 1], self.beyond])  # (K, A)
         possible = before[:, :-1] > -np.inf
         scale = np.where(possible, before[:, :-1], 0.0)
         end = np.where(possible, np.exp(self.mass[:, : self.longest - 1] - scale), 1.0)
@@ -50,15 +50,23 @@ def checked_family(durations):
     accepted = "a family of counts such as Poisson(), or Categorical(), is accepted"
     if not isinstance(durations, Emission):
         raise TypeError(f"durations is {durations!r}; {accepted}")
-    if durations.symbolic:
+    if isinstance(durations, Categorical):
         return clone(durations).set_params(unknown="error")
+    if durations.symbolic:
+        raise ValueError(f"durations is {durations!r}; {accepted}")
     try:
         durations.check(_as_sequences(durations, 4), "durations")
     except ValueError as error:
         raise ValueError(f"durations is {durations!r}; {accepted}") from error
-    if not durations.discrete:
+    if not durations.discrete or _total_of_few(durations) > 1 + 1e-9:
         raise ValueError(f"durations is {durations!r}; {accepted}")
     return durations
+
+
+def _total_of_few(family):
+    """Probability of the counts 0 to 3: more than 1 where a family is of counts whose total is given."""
+    values = _as_sequences(family, 4)
+    return np.exp(family.log_table(values.values, family.rough(values))).sum()
 
 
 def _as_sequences(family, n):
@@ -98,9 +106,9 @@ def _n_members(parameters):
 
 
 def _tail(family, parameters, longest):
-    """Durations from D on as a grid: values (E, 1) of the family, their shares (E, K), and log P(duration >= D) (K,).
+    """Durations from A on as a grid: values (E, 1) of the family, their shares (E, K), and log P(duration >= A) (K,).
 
-    The grid ends where nothing of weight is left. If that is too far, states last so much longer than D that it
+    The grid ends where nothing of weight is left. If that is too far, states last so much longer than A that it
     makes no difference where they end.
     """
     first, end, step = longest - 1, longest - 1, max(longest, 64)
@@ -143,19 +151,19 @@ def maximize(family, parameters, durations, completed, censored):
     completed : array (K, L)
         Expected number of segments of each length.
     censored : array (K, L)
-        And of those of which it is known that they last so long at least, up to D.
+        And of those of which it is known that they last so long at least, up to A.
     """
     end, on = durations.hazards()
-    D, counts, at_risk = durations.longest, completed.copy(), np.zeros(len(completed))
-    for d in range(D - 1):  # what is censored ends later, as the family has it
+    A, counts, at_risk = durations.longest, completed.copy(), np.zeros(len(completed))
+    for d in range(A - 1):  # what is censored ends later, as the family has it
         at_risk = at_risk + censored[:, d]
         counts[:, d] += at_risk * end[:, d]
         at_risk = at_risk * on[:, d]
-    values, visits = _values(family, 0, D - 1), counts[:, : D - 1].T
+    values, visits = _values(family, 0, A - 1), counts[:, : A - 1].T
     if not family.symbolic:
-        tail, shares, _ = _tail(family, parameters, D)
+        tail, shares, _ = _tail(family, parameters, A)
         values = np.concatenate([values, tail])
-        visits = np.concatenate([visits, shares * (at_risk + censored[:, D - 1])])
+        visits = np.concatenate([visits, shares * (at_risk + censored[:, A - 1])])
     return family.maximize(family.sufficient_statistics(values, visits, parameters), parameters)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..base import SequenceModel, Stream, check_count
+from ..base import N_PATHS, SequenceModel, Stream, check_count, point_of
 from .decoding import decode, log_probabilities_of
 from .inference import posterior_of
 from .k_best import k_best
@@ -72,6 +72,10 @@ class HiddenStates(SequenceModel):
             beliefs = self._moved(beliefs)
             found.append(self.predictive(beliefs))
         return found
+
+    def _point_forecasts(self, beliefs, n_steps, generator):
+        """All sequences at once."""
+        return np.stack([point_of(each) for each in self._ahead(beliefs, n_steps, N_PATHS, generator)], axis=1)
 
     def stream(self):
         """An object that follows one sequence, observation by observation.

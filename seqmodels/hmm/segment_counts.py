@@ -20,7 +20,7 @@ class Counts(NamedTuple):
     starts: np.ndarray  # (K,)
     pairs: np.ndarray  # (K, K)
     completed: np.ndarray  # (K, L), segments of 1, 2, ... steps
-    censored: np.ndarray  # (K, L), those of which only 1, 2, ... D steps are seen, or told apart
+    censored: np.ndarray  # (K, L), those of which only 1, 2, ... A steps are seen, or told apart
     visits: np.ndarray  # (S, K)
 
 
@@ -56,25 +56,25 @@ def _close(chain, work, j, t, log_likelihood_after):
 @inline
 def _segments_from(chain, work, j, s, T, evidence, weight, counts, posterior):
     """Count segments of state j that begin after s; returns log p(x after s given that one does)."""
-    durations, begin, D = chain.durations, work.begins[j, s] - evidence, chain.durations.longest
+    durations, begin, A = chain.durations, work.begins[j, s] - evidence, chain.durations.longest
     top, sum_of_parts = exponentials(work.closed, j, s + 1, durations.mass, work.parts)
     top += work.sums[j]
     following = top + np.log(sum_of_parts) if sum_of_parts > 0.0 else -np.inf
-    cut_off = durations.survivor[j, T - s - 1] + work.to_the_end[j] if T - s < D else -np.inf
-    past_all = durations.beyond[j] + work.closed_beyond[j, s + D] + work.sums[j]
+    cut_off = durations.survivor[j, T - s - 1] + work.to_the_end[j] if T - s < A else -np.inf
+    past_all = durations.beyond[j] + work.closed_beyond[j, s + A] + work.sums[j]
     if begin > -np.inf:
         factor, covered = np.exp(begin + top) if sum_of_parts > 0.0 else 0.0, 0.0
-        for d in range(min(T - s, D - 1), 0, -1):
+        for d in range(min(T - s, A - 1), 0, -1):
             if d == T - s:
                 covered += np.exp(begin + cut_off)
                 counts.censored[j, d - 1] += weight * covered
-            elif d == D - 1:
+            elif d == A - 1:
                 covered += np.exp(begin + past_all)
             own = factor * work.parts[0, d - 1]
             counts.completed[j, d - 1] += weight * own
             covered += own
             posterior[s + d - 1, j] += covered
-        counts.censored[j, D - 1] += weight * np.exp(begin + past_all)
+        counts.censored[j, A - 1] += weight * np.exp(begin + past_all)
     return add(following, add(cut_off, past_all))
 
 

@@ -44,8 +44,8 @@ class Work(NamedTuple):
     begins: np.ndarray  # (K, T + 1), log p(x up to t, a segment begins after t)
     opened: np.ndarray  # (K, L + T + 1), the same less the sums, from column L on; -inf where it cannot be open now
     ended: np.ndarray  # (T + 1, K), log p(x up to t, a segment ends at t)
-    beyond: np.ndarray  # (K, T + 1), log p(x up to t, in a segment that has lasted D or more)
-    after: np.ndarray  # (K, T + 1), log p(x after t given a segment that has lasted D or more)
+    beyond: np.ndarray  # (K, T + 1), log p(x up to t, in a segment that has lasted A or more)
+    after: np.ndarray  # (K, T + 1), log p(x after t given a segment that has lasted A or more)
     closed: np.ndarray  # (K, T + 1 + L), log p(x after t given that a segment ends at t), less the sums from the end
     closed_beyond: np.ndarray  # (K, T + 1 + L), `after` less these sums
     sums: np.ndarray  # (K,), of log likelihoods, but for impossible ones, since they last began anew
@@ -100,7 +100,7 @@ def _log_sum_of(open_at, j, first, table, parts):
 
 @inline
 def _going_beyond(chain, work, j, t):
-    """Of a segment that has lasted D or more at t, log p(x before t, such a segment)."""
+    """Of a segment that has lasted A or more at t, log p(x before t, such a segment)."""
     durations, width = chain.durations, work.parts.shape[1]
     entering = work.opened[j, width + t - durations.longest] + durations.beyond[j] + work.sums[j]
     return add(entering, work.beyond[j, t - 1] + durations.stay)
@@ -154,7 +154,7 @@ def _begin(chain, work, t):
 
 @inline
 def _within(chain, work, j, t):
-    """Of a segment that has lasted less than D at t, log p(x as far as it is in the sums, such a segment)."""
+    """Of a segment that has lasted less than A at t, log p(x as far as it is in the sums, such a segment)."""
     return _log_sum_of(work.opened, j, t, chain.durations.survivor_reversed, work.parts) + work.sums[j]
 
 
@@ -177,11 +177,11 @@ def forward(chain, log_table, rows, work):
 
 @kernel
 def filtered(chain, log_table, rows, offsets, work, terms, filters, elapsed):
-    """Terms (M,), states' probabilities (M, K) given past and present, and (N, K, D) with the time spent in them.
+    """Terms (M,), states' probabilities (M, K) given past and present, and (N, K, A) with the time spent in them.
 
     An impossible observation has the term -inf and is then passed over, as if it were missing.
     """
-    K, width, D = log_table.shape[1], work.parts.shape[1], chain.durations.longest
+    K, width, A = log_table.shape[1], work.parts.shape[1], chain.durations.longest
     occupancy = work.vectors[2]
     for n in range(len(offsets) - 1):
         first, T, before = offsets[n], offsets[n + 1] - offsets[n], 0.0
@@ -203,7 +203,7 @@ def filtered(chain, log_table, rows, offsets, work, terms, filters, elapsed):
             work.scales[t] = _whole(before)
             _begin(chain, work, t)
         for j in range(K):
-            for d in range(1, D):
+            for d in range(1, A):
                 open_now = work.opened[j, width + max(T - d, -1)]  # before the start nothing is
                 elapsed[n, j, d - 1] = np.exp(open_now + chain.durations.survivor[j, d - 1] + work.sums[j] - before)
-            elapsed[n, j, D - 1] = np.exp(work.beyond[j, T] - before)
+            elapsed[n, j, A - 1] = np.exp(work.beyond[j, T] - before)

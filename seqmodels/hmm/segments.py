@@ -24,7 +24,7 @@ class SegmentExpectations(NamedTuple):
     starts: np.ndarray  # (K,) expected number of sequences that start in each state
     pairs: np.ndarray  # (K, K) expected number of transitions
     completed: np.ndarray  # (K, L) expected number of segments of 1, 2, ... steps
-    censored: np.ndarray  # (K, L) and of those that last at least so long, up to D
+    censored: np.ndarray  # (K, L) and of those that last at least so long, up to A
     visits: object  # what the source of likelihoods makes of the visits of each state
 
 
@@ -94,13 +94,13 @@ def expectations(chain, source, offsets, weights, n_jobs=None):
 
 
 def filtered(chain, source, offsets, n_jobs=None):
-    """Terms log p(x_t given x_<t) (M,); p(z_t given x_<=t) (M, K); (N, K, D), states and times spent in them so far.
+    """Terms log p(x_t given x_<t) (M,); p(z_t given x_<=t) (M, K); (N, K, A), states and times spent in them so far.
 
     An impossible observation has the term -inf and is then passed over, as if it were missing.
     """
-    K, D = len(chain.log_initial), chain.durations.longest
+    K, A = len(chain.log_initial), chain.durations.longest
     terms, filters = np.empty(offsets[-1]), np.empty((offsets[-1], K))
-    elapsed = np.empty((len(offsets) - 1, K, D))
+    elapsed = np.empty((len(offsets) - 1, K, A))
 
     def of_one(group):
         found = terms[group.times], filters[group.times], elapsed[group.sequences]
@@ -129,12 +129,12 @@ def best_paths(chain, source, offsets, n_jobs=None):
 def log_probabilities_of(states, chain, source, offsets):
     """Of given states (M,), log p(states, observations) (N,)."""
     durations, found = chain.durations, np.empty(len(offsets) - 1)
-    D = durations.longest
+    A = durations.longest
 
     def lasting(state, length, to_the_end):
-        if length < D:
+        if length < A:
             return (durations.survivor if to_the_end else durations.mass)[state, length - 1]
-        staying = (length - D) * durations.stay if length > D else 0.0
+        staying = (length - A) * durations.stay if length > A else 0.0
         return durations.beyond[state] + staying + (0.0 if to_the_end else durations.leave)
 
     for n, begin in enumerate(offsets[:-1]):

@@ -241,7 +241,7 @@ class SemiMarkovHMM(HiddenStates):
         end = np.exp(tables.leave)
         return np.exp(tables.survivor).sum(axis=1) + np.exp(tables.beyond) / end
 
-    # ---------------------------------------------------------------- a belief is p(z_t, its age given x_<t), (n, K, D)
+    # ---------------------------------------------------------------- a belief is p(z_t, its age given x_<t), (n, K, A)
 
     def _tables_of(self, parameters):
         """Tables of durations; those that were made last are kept."""

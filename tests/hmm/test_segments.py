@@ -296,7 +296,7 @@ def test_a_state_that_is_never_left_does_no_harm():
     assert np.isfinite(found.rates).all() and (found.rates > 19).all()
 
 
-@pytest.mark.parametrize("family", [Gaussian(), Bernoulli(), "poisson"], ids=str)
+@pytest.mark.parametrize("family", [Gaussian(), Bernoulli(), Mixture(Categorical()), "poisson"], ids=str)
 def test_durations_are_counts(family):
     with pytest.raises((TypeError, ValueError), match="a family of counts such as Poisson"):
         checked_family(family)
