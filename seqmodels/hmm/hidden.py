@@ -1,5 +1,7 @@
 """What models with hidden states have in common, and the paths of a hidden Markov chain."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,7 +20,8 @@ class HiddenStates(SequenceModel):
     Instead of :meth:`update`, a model defines `_states_given(belief, values)`, the distribution (n, K, ...) given the
     present observations as well, and `_moved(states)`, the belief after one step more; and of `Sequences`:
     `_filtered`, the terms (M,) and the states' probabilities (M, K) given past and present; `_posterior` (M, K);
-    `_best_paths`, states (M,) and log p(states, observations) (N,); and `_log_probability_of(states, sequences)`.
+    `_best_paths`, states (M,) and log p(states, observations) (N,); `_log_probability_of(states, sequences)`; and
+    `_sampled_paths(sequences, n, generator)`, arrays (n, T), None for an impossible sequence.
     """
 
     def update(self, belief, values):
@@ -77,6 +80,65 @@ class HiddenStates(SequenceModel):
         """All sequences at once."""
         return np.stack([point_of(each) for each in self._ahead(beliefs, n_steps, N_PATHS, generator)], axis=1)
 
+    def sample(
+        self, n_sequences=1, length=100, *, prefix=None, temperature=1.0, top_k=None, top_p=None,
+        random_state=None, return_states=False,
+    ):  # fmt: skip
+        """Draw sequences from the model.
+
+        Parameters
+        ----------
+        n_sequences, length, prefix, temperature, top_k, top_p, random_state
+            As for every model, see :meth:`SequenceModel.sample`.
+        return_states : bool
+            Also return hidden states, drawn from their distribution given each sample (and the prefix). The samples
+            are the same as without.
+
+        Returns
+        -------
+        list of `n_sequences` sequences, and with `return_states` a list of as many arrays (length,) of int
+        """
+        generator = np.random.default_rng(random_state)
+        belief = self._start_sampling(n_sequences, length, prefix)
+        values = self._draw(belief, length, generator, temperature, top_k, top_p)
+        samples = [self._template.outside(sequence) for sequence in values]
+        if not return_states:
+            return samples
+        if prefix is not None:
+            past = self._known([prefix], name="prefix").values
+            values = np.concatenate([np.repeat(past[None], n_sequences, axis=0), values], axis=1)
+        offsets = np.arange(n_sequences + 1) * values.shape[1]
+        sequences = replace(self._template, values=values.reshape(-1, values.shape[2]), offsets=offsets)
+        return samples, [paths[0, -length:] for paths in self._sampled_paths(sequences, 1, generator)]
+
+    def sample_paths(self, X, n=1, *, random_state=None, lengths=None):
+        """Paths of hidden states drawn from their distribution given each whole sequence.
+
+        Parameters
+        ----------
+        X : like the data that the model was fitted to
+        n : int
+            How many, independent of each other, for each sequence.
+        random_state : int, optional
+            Seed.
+
+        Returns
+        -------
+        list of N arrays (n, T) of int
+
+        Raises
+        ------
+        ValueError
+            Naming a sequence of probability zero, which has no paths.
+        """
+        check_count("n", n)
+        sequences = self._known(X, lengths)
+        found = self._sampled_paths(sequences, n, np.random.default_rng(random_state))
+        for number, paths in enumerate(found):
+            if paths is None:
+                raise ValueError(f"X[{number}] has probability zero under the model; it has no path to draw")
+        return found
+
     def stream(self):
         """An object that follows one sequence, observation by observation.
 
@@ -112,6 +174,10 @@ class Paths(HiddenStates):
     def _log_probability_of(self, states, sequences):
         return log_probabilities_of(states, *self._chain_and_source(sequences))
 
+    def _sampled_paths(self, sequences, n, generator):
+        uniforms = generator.random((sequences.n_observations, n))
+        return sample_paths(*self._chain_and_source(sequences), uniforms, self.n_jobs)
+
     def k_best(self, X, k, lengths=None):
         """The k most probable paths of hidden states of each sequence, best first.
 
@@ -132,32 +198,3 @@ class Paths(HiddenStates):
         check_count("k", k)
         found = k_best(*self._chain_and_source(self._known(X, lengths)), int(k), self.n_jobs)
         return [paths for paths, _ in found], [log_probabilities for _, log_probabilities in found]
-
-    def sample_paths(self, X, n=1, *, random_state=None, lengths=None):
-        """Paths of hidden states drawn from their distribution given each whole sequence.
-
-        Parameters
-        ----------
-        X : like the data that the model was fitted to
-        n : int
-            How many, independent of each other, for each sequence.
-        random_state : int, optional
-            Seed.
-
-        Returns
-        -------
-        list of N arrays (n, T) of int
-
-        Raises
-        ------
-        ValueError
-            Naming a sequence of probability zero, which has no paths.
-        """
-        check_count("n", n)
-        sequences = self._known(X, lengths)
-        uniforms = np.random.default_rng(random_state).random((sequences.n_observations, n))
-        found = sample_paths(*self._chain_and_source(sequences), uniforms, self.n_jobs)
-        for number, paths in enumerate(found):
-            if paths is None:
-                raise ValueError(f"X[{number}] has probability zero under the model; it has no path to draw")
-        return found

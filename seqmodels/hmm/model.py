@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
-from ..arrays import choose, map_arrays
+from ..arrays import map_arrays
 from ..base import mean_term
 from ..emissions import Emission
 from ..predictive import Predictive
@@ -229,43 +229,3 @@ class HMM(Paths):
     def _beliefs_after(self, sequences):
         _, filters = self._filtered(sequences)
         return filters[sequences.offsets[1:] - 1] @ self.transition_
-
-    # ---------------------------------------------------------------- sampling
-
-    def sample(
-        self, n_sequences=1, length=100, *, prefix=None, temperature=1.0, top_k=None, top_p=None,
-        random_state=None, return_states=False,
-    ):  # fmt: skip
-        """Draw sequences from the model.
-
-        Parameters
-        ----------
-        n_sequences, length, prefix, temperature, top_k, top_p, random_state
-            As for every model, see :meth:`SequenceModel.sample`.
-        return_states : bool
-            Also return hidden states, drawn from their distribution given each sample. The samples are the same
-            as without.
-
-        Returns
-        -------
-        list of `n_sequences` sequences, and with `return_states` a list of as many arrays (length,) of int
-        """
-        if not return_states:
-            return super().sample(
-                n_sequences, length, prefix=prefix, temperature=temperature, top_k=top_k, top_p=top_p,
-                random_state=random_state,
-            )  # fmt: skip
-        generator = np.random.default_rng(random_state)
-        belief, transition = self._start_sampling(n_sequences, length, prefix), np.asarray(self.transition_)
-        dtype = self._template.values.dtype if self.family_.discrete else float  # as in SequenceModel.sample
-        values = np.empty((n_sequences, length, self.n_features_in_), dtype=dtype)
-        filters = np.empty((n_sequences, length, len(transition)))
-        for t in range(length):
-            values[:, t] = self.predictive(belief).sample_values(generator, temperature, top_k, top_p)
-            filters[:, t] = self._states_given(belief, values[:, t])
-            belief = filters[:, t] @ transition
-        states = np.empty((n_sequences, length), dtype=np.int64)
-        states[:, -1] = choose(filters[:, -1], generator)
-        for t in range(length - 2, -1, -1):  # p(z_t given x_<=t and z_t+1)
-            states[:, t] = choose(filters[:, t] * transition.T[states[:, t + 1]], generator)
-        return [self._template.outside(sequence) for sequence in values], list(states)

@@ -6,7 +6,7 @@ from ..jit import inline, kernel
 from ..threads import in_threads
 from .logarithms import log_forward, logarithms_of
 
-__all__ = ["sample_paths"]
+__all__ = ["accumulate", "chosen", "sample_paths"]
 
 
 def sample_paths(initial, transition, source, offsets, uniforms, n_jobs=None):
@@ -43,7 +43,7 @@ def sample_paths(initial, transition, source, offsets, uniforms, n_jobs=None):
 
 
 @inline
-def _accumulate(scores, cumulative):
+def accumulate(scores, cumulative):
     """Sums of the exponentials of scores (K,), but for a factor."""
     largest, total = -np.inf, 0.0
     for score in scores:
@@ -54,16 +54,16 @@ def _accumulate(scores, cumulative):
 
 
 @inline
-def _chosen(cumulative, uniform):
+def chosen(cumulative, uniform):
     """The first entry beyond the share `uniform` of the total; never one without a share of its own."""
-    chosen, below, target = 0, 0.0, uniform * cumulative[-1]
+    state, below, target = 0, 0.0, uniform * cumulative[-1]
     for i in range(len(cumulative)):
         if cumulative[i] > below:
-            chosen = i
+            state = i
         if cumulative[i] > target:
             break
         below = cumulative[i]
-    return chosen
+    return state
 
 
 @kernel
@@ -86,7 +86,7 @@ def _sample(log_initial, log_transition, transition, log_table, rows, uniforms, 
             if found_at[after] != t:
                 for i in range(K):
                     scores[i] = log_alpha[t, i] + (log_transition[i, after] if t < T - 1 else 0.0)
-                _accumulate(scores, cumulative[after])
+                accumulate(scores, cumulative[after])
                 found_at[after] = t
-            paths[path, t] = _chosen(cumulative[after], uniforms[t, path])
+            paths[path, t] = chosen(cumulative[after], uniforms[t, path])
     return True

@@ -1,5 +1,6 @@
 """Inference in a semi-Markov chain, group by group of sequences; sums in an order fixed by the data."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -10,11 +11,14 @@ from .groups import groups
 from .logarithms import logarithms_of
 from .segment_counts import Counts
 from .segment_counts import expectations as _expectations
+from .segment_sampling import UNIFORMS, sample_segmentations
 from .segmentations import Chain, work_for
 from .segmentations import filtered as _filtered
 from .tables import summed
 
-__all__ = ["SegmentExpectations", "best_paths", "chain_of", "expectations", "filtered", "log_probabilities_of"]
+__all__ = [
+    "SegmentExpectations", "best_paths", "chain_of", "expectations", "filtered", "log_probabilities_of", "sample_paths",
+]  # fmt: skip
 
 
 class SegmentExpectations(NamedTuple):
@@ -124,6 +128,22 @@ def best_paths(chain, source, offsets, n_jobs=None):
 
     _in_groups(of_one, source, offsets, n_jobs)
     return states, log_probability
+
+
+def sample_paths(chain, source, offsets, n, generator, n_jobs=None):
+    """A list of N arrays (n, T) of states, drawn given each sequence; None in place of one of probability zero."""
+    uniforms = generator.random((n, offsets[-1], UNIFORMS))
+
+    def of_one(group):
+        work, found = work_for(chain, group.longest), []
+        for begin, end in pairwise(group.offsets):
+            paths, times = np.empty((n, end - begin), dtype=np.int64), slice(begin, end)
+            own = uniforms[:, group.times][:, times]
+            possible = sample_segmentations(chain, group.log_table, group.rows[times], own, work, paths)
+            found.append(paths if possible else None)
+        return found
+
+    return [paths for found in _in_groups(of_one, source, offsets, n_jobs) for paths in found]
 
 
 def log_probabilities_of(states, chain, source, offsets):

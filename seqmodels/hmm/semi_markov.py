@@ -308,3 +308,6 @@ class SemiMarkovHMM(HiddenStates):
 
     def _log_probability_of(self, states, sequences):
         return segments.log_probabilities_of(states, *self._chain_and_source(sequences), sequences.offsets)
+
+    def _sampled_paths(self, sequences, n, generator):
+        return segments.sample_paths(*self._chain_and_source(sequences), sequences.offsets, n, generator, self.n_jobs)

@@ -428,3 +428,45 @@ def test_parameters_may_be_assigned():
     np.testing.assert_array_equal(again.log_likelihood(X), other.log_likelihood(X))
     with pytest.raises(TypeError, match="emission is 3"):
         SemiMarkovHMM.from_parameters([0.5, 0.5], np.eye(2)[::-1], {"rates": [[1.0], [1.0]]}, {}, 3)
+
+
+def as_tuples(paths):
+    return [tuple(int(state) for state in path) for path in paths]
+
+
+@pytest.mark.parametrize("max_duration", [1, 2, 3, 12])
+def test_sampled_paths_follow_their_distribution(max_duration):
+    """Also those of segments that have lasted longer than is told apart."""
+    model, x = symbols_model(max_duration), ["b", None, "c", "c", None]
+    _, mass, survivor = poisson_durations(RATES, max_duration)
+    scores = {
+        path: log_segmentation_probability(INITIAL, TRANSITION, mass, survivor, densities_of(x), path)
+        for path in itertools.product(range(3), repeat=5)
+    }
+    total = np.logaddexp.reduce(list(scores.values()))
+    expected = {path: np.exp(score - total) for path, score in scores.items() if score > -np.inf}
+    other, paths = model.sample_paths([["a"], x], 4000, random_state=0)
+    assert other.shape == (4000, 1)
+    assert chi_square(as_tuples(paths), expected) > UNLIKELY
+    np.testing.assert_array_equal(model.sample_paths([["a"], x], 4000, random_state=0)[1], paths)
+    with pytest.raises(ValueError, match=r"X\[1\] has probability zero under the model"):
+        model.sample_paths([["a"], ["z"]])
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("prefix", [None, ["a", "d", "b"]], ids=str)
+def test_states_of_samples_follow_their_distribution(prefix):
+    model, joint = symbols_model(), {}
+    past = prefix or []
+    _, mass, survivor = poisson_durations(RATES, 3)
+    for more in itertools.product("abcd", repeat=2):
+        densities = densities_of([*past, *more])
+        for path in itertools.product(range(3), repeat=len(densities)):
+            score = log_segmentation_probability(INITIAL, TRANSITION, mass, survivor, densities, path)
+            key = more, path[-2:]
+            joint[key] = joint.get(key, 0.0) + np.exp(score)
+    joint = {key: p / sum(joint.values()) for key, p in joint.items() if p > 0}
+    samples, states = model.sample(3000, 2, prefix=prefix, return_states=True, random_state=5)
+    found = [(tuple(x), path) for x, path in zip(samples, as_tuples(states), strict=True)]
+    assert chi_square(found, joint) > UNLIKELY
+    np.testing.assert_array_equal(samples, model.sample(3000, 2, prefix=prefix, random_state=5))
