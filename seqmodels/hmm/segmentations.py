@@ -179,6 +179,8 @@ def forward(chain, log_table, rows, work):
 def filtered(chain, log_table, rows, offsets, work, terms, filters, elapsed):
     """Terms (M,), states' probabilities (M, K) given past and present, and (N, K, A) with the time spent in them.
 
+    The last are left out where there is no space for them.
+
     An impossible observation has the term -inf and is then passed over, as if it were missing.
     """
     K, width, A = log_table.shape[1], work.parts.shape[1], chain.durations.longest
@@ -202,6 +204,8 @@ def filtered(chain, log_table, rows, offsets, work, terms, filters, elapsed):
             before = now - scale
             work.scales[t] = _whole(before)
             _begin(chain, work, t)
+        if len(elapsed) == 0:
+            continue
         for j in range(K):
             for d in range(1, A):
                 open_now = work.opened[j, width + max(T - d, -1)]  # before the start nothing is

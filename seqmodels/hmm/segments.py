@@ -97,14 +97,14 @@ def expectations(chain, source, offsets, weights, n_jobs=None):
     return SegmentExpectations(log_likelihood, *summed(_in_groups(of_one, source, offsets, n_jobs))), posterior
 
 
-def filtered(chain, source, offsets, n_jobs=None):
-    """Terms log p(x_t given x_<t) (M,); p(z_t given x_<=t) (M, K); (N, K, A), states and times spent in them so far.
+def filtered(chain, source, offsets, n_jobs=None, with_ages=False):
+    """Terms log p(x_t given x_<t) (M,); p(z_t given x_<=t) (M, K); and, if wanted, ages at the end (N, K, A) too.
 
     An impossible observation has the term -inf and is then passed over, as if it were missing.
     """
-    K, A = len(chain.log_initial), chain.durations.longest
+    K, A, N = len(chain.log_initial), chain.durations.longest, len(offsets) - 1
     terms, filters = np.empty(offsets[-1]), np.empty((offsets[-1], K))
-    elapsed = np.empty((len(offsets) - 1, K, A))
+    elapsed = np.empty((N if with_ages else 0, K, A))
 
     def of_one(group):
         found = terms[group.times], filters[group.times], elapsed[group.sequences]

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
-from ..arrays import map_arrays
+from ..arrays import choose, map_arrays, take
 from ..base import mean_term
 from ..emissions import Emission, Poisson
 from ..predictive import Predictive
@@ -22,6 +22,7 @@ from .training import TrainingData
 __all__ = ["SemiMarkovHMM"]
 
 LONGEST_BY_ITSELF = 1000  # durations that are told apart where the user does not say how many
+SHORTEST_BY_ITSELF = 10  # of counts: where sequences are short, what comes after them still ends as the family says
 SHORT_RUN = 5  # steps of EM that show which of several starts is best
 STRETCH = 4  # the ratio of the durations of one start to those of the one before
 
@@ -42,10 +43,10 @@ class SemiMarkovHMM(HiddenStates):
         Family of the number of steps less one: counts, such as ``Poisson()``, the default, or ``Categorical()``,
         which gives each number of steps from 1 to `max_duration` a probability of its own.
     max_duration : int, optional
-        How many durations are told apart: the length of the longest sequence, but at most 1000, if None. A step of
-        inference costs as much. Longer durations are impossible with Categorical. With counts, they are as probable
-        in all as the family says, and a segment that has lasted so long ends with probability ``1 / max_duration``
-        at each step; where no sequence is longer, that makes no difference.
+        How many durations are told apart: if None, the length of the longest sequence, but at most 1000, and with
+        counts at least 10. A step of inference costs as much. Longer durations are impossible with Categorical. With
+        counts, they are as probable in all as the family says, and a segment that has lasted so long ends with
+        probability ``1 / max_duration`` at each step; where no sequence is longer, that makes no difference.
     init : {"kmeans", "random"} or dict
         As in :class:`HMM`; a dict may also have "durations". Where it has not, states are left with equal probability
         at each step where EM starts; of several such probabilities, the one that is best after a few steps is taken.
@@ -148,7 +149,8 @@ class SemiMarkovHMM(HiddenStates):
         given = self._checked_start(self.init) if isinstance(self.init, dict) else {}
         self.max_duration_ = given.pop("max_duration", None) or self.max_duration
         if self.max_duration_ is None:
-            self.max_duration_ = int(min(sequences.lengths.max(), LONGEST_BY_ITSELF))
+            least = 1 if self._duration_family.symbolic else SHORTEST_BY_ITSELF
+            self.max_duration_ = int(min(max(sequences.lengths.max(), least), LONGEST_BY_ITSELF))
         steps, runs = steps_of(self.family_, self._duration_family, self.max_duration_, data, self.n_jobs), []
         validate = None if validation is None else lambda parameters: mean_term(
             self._filtered(validation, parameters)[0], validation
@@ -237,6 +239,7 @@ class SemiMarkovHMM(HiddenStates):
     @property
     def expected_durations_(self):
         """The mean number of steps (K,) that each state lasts."""
+        check_is_fitted(self, "emission_")
         tables = self._tables_of(self.durations_)
         end = np.exp(tables.leave)
         return np.exp(tables.survivor).sum(axis=1) + np.exp(tables.beyond) / end
@@ -273,15 +276,34 @@ class SemiMarkovHMM(HiddenStates):
         states = np.where(possible, np.exp(joint - np.where(possible, total, 0.0)), mass)
         return states[:, :, None] * (belief / np.where(mass > 0, mass, 1.0)[:, :, None])
 
-    def _moved(self, states):
+    def _hazards(self):
         self._tables_of(self.durations_)
-        end, on = self._tables[2]
+        return self._tables[2]
+
+    def _moved(self, states):
+        end, on = self._hazards()
         belief = np.zeros_like(states)
         staying = states * on
         belief[:, :, 1:] = staying[:, :, :-1]
         belief[:, :, -1] += staying[:, :, -1]
         belief[:, :, 0] += (states * end).sum(axis=2) @ self.transition_
         return belief
+
+    def _draw(self, belief, length, generator, temperature, top_k, top_p):
+        """Whole segments, one step after the other; where symbols are reshaped, as in general."""
+        if temperature != 1.0 or top_k is not None or top_p is not None:
+            return super()._draw(belief, length, generator, temperature, top_k, top_p)
+        (n, _, A), (end, _), transition = belief.shape, self._hazards(), np.asarray(self.transition_)
+        state, age = np.divmod(choose(belief.reshape(n, -1), generator), A)
+        emission = map_arrays(np.asarray, self.emission_)
+        dtype = self._template.values.dtype if self.family_.discrete else float  # as in SequenceModel
+        values = np.empty((n, length, self.n_features_in_), dtype=dtype)
+        for t in range(length):
+            values[:, t] = self.family_.sample(take(emission, state), generator)
+            over = generator.random(n) < end[state, age]
+            state = np.where(over, choose(transition[state], generator), state)
+            age = np.where(over, 0, np.minimum(age + 1, A - 1))
+        return values
 
     # ---------------------------------------------------------------- inference
 
@@ -293,11 +315,12 @@ class SemiMarkovHMM(HiddenStates):
         values, rows = self.family_.distinct(sequences.values)
         return chain, source_of(self.family_, values, rows, parameters.emission, len(parameters.initial))
 
-    def _filtered(self, sequences, parameters=None):
-        return segments.filtered(*self._chain_and_source(sequences, parameters), sequences.offsets, self.n_jobs)
+    def _filtered(self, sequences, parameters=None, with_ages=False):
+        chain_and_source = self._chain_and_source(sequences, parameters)
+        return segments.filtered(*chain_and_source, sequences.offsets, self.n_jobs, with_ages)
 
     def _beliefs_after(self, sequences):
-        return self._moved(self._filtered(sequences)[2])
+        return self._moved(self._filtered(sequences, with_ages=True)[2])
 
     def _posterior(self, sequences):
         weights = np.ones(len(sequences))

@@ -65,7 +65,8 @@ def everything(initial, transition, tables, log_table, rows, offsets=None, weigh
     weights = np.ones(len(offsets) - 1) if weights is None else weights
     chain, source = segments.chain_of(initial, transition, tables), FewRows(log_table, rows)
     expected, posterior = segments.expectations(chain, source, offsets, weights)
-    terms, filters, elapsed = segments.filtered(chain, source, offsets)
+    terms, filters, elapsed = segments.filtered(chain, source, offsets, with_ages=True)
+    assert segments.filtered(chain, source, offsets)[2].shape[0] == 0
     return expected, posterior, terms, filters, elapsed, segments.best_paths(chain, source, offsets)
 
 

@@ -347,6 +347,9 @@ def test_zeros_at_the_start_stay():
 def test_the_longest_duration_is_chosen_by_the_data(monkeypatch):
     x = sequences("Poisson", np.random.default_rng(0))
     assert SemiMarkovHMM(2, Poisson(), max_iter=0, random_state=0).fit(x).max_duration_ == 12
+    short = [x[:3] for x in x]
+    assert SemiMarkovHMM(2, Poisson(), max_iter=0, random_state=0).fit(short).max_duration_ == 10
+    assert SemiMarkovHMM(2, Poisson(), Categorical(), max_iter=0, random_state=0).fit(short).max_duration_ == 3
     monkeypatch.setattr(semi_markov, "LONGEST_BY_ITSELF", 7)
     assert SemiMarkovHMM(2, Poisson(), max_iter=0, random_state=0).fit(x).max_duration_ == 7
     symbols = SemiMarkovHMM(2, Poisson(), Categorical(), max_duration=5, max_iter=1, random_state=0).fit(x)
