@@ -5,10 +5,14 @@ from typing import NamedTuple
 import numpy as np
 
 from . import durations, segments
-from .ascent import Steps
+from .ascent import Steps, climb
+from .start import starting_parameters
 from .tables import source_of
 
-__all__ = ["SemiMarkovParameters", "steps_of"]
+__all__ = ["SemiMarkovParameters", "starting_point", "steps_of"]
+
+SHORT_RUN = 5  # steps of EM that show which of several starts is best
+STRETCH = 4  # the ratio of the durations of one start to those of the one before
 
 
 class SemiMarkovParameters(NamedTuple):
@@ -63,3 +67,31 @@ def _shares(counts, old):
     counts = np.where(old > 0, counts, 0.0)
     total = counts.sum(axis=-1, keepdims=True)
     return np.where(total > 0, counts / np.where(total > 0, total, 1.0), old)
+
+
+def starting_point(model, given, sequences, data, steps, generator):
+    """Where EM starts: as for an HMM, whose stays become durations; these are stretched, if that is better soon.
+
+    Narrow distributions of short durations hold on to them, however much longer the states are that fit best.
+    """
+    init = model.init if isinstance(model.init, str) else {n: v for n, v in given.items() if n == "emission"}
+    initial, transition, emission = starting_parameters(
+        init, model.n_states, model.family_, sequences, data, generator
+    )
+    lasting = 1 / np.maximum(1 - np.diagonal(transition), 1e-12)
+    np.fill_diagonal(transition, 0.0)
+    transition = given.get("transition", transition / transition.sum(axis=1, keepdims=True))
+    start = SemiMarkovParameters(given.get("initial", initial), transition, given.get("durations"), emission)
+    if start.durations is not None:
+        return start
+    starts, n_segments = [], data.n_scored / model.n_states
+    while not starts or lasting.max() <= model.max_duration_ / 2:
+        lengths = durations.starting_parameters(
+            model._duration_family, lasting, n_segments, model.max_duration_, generator
+        )
+        starts.append(start._replace(durations=lengths))
+        lasting = STRETCH * lasting
+    if len(starts) == 1:
+        return starts[0]
+    runs = [climb(start, steps, data.n_scored, max_iter=SHORT_RUN, tol=0.0) for start in starts]
+    return starts[int(np.argmax([run.value for run in runs]))]

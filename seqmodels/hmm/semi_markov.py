@@ -14,8 +14,8 @@ from . import durations as lengths_of_segments
 from . import segments
 from .ascent import check_training, climb, each_warning_once
 from .hidden import HiddenStates
-from .segment_training import SemiMarkovParameters, steps_of
-from .start import checked_start, starting_parameters, template_of
+from .segment_training import SemiMarkovParameters, starting_point, steps_of
+from .start import checked_start, template_of
 from .tables import source_of
 from .training import TrainingData
 
@@ -23,8 +23,6 @@ __all__ = ["SemiMarkovHMM"]
 
 LONGEST_BY_ITSELF = 1000  # durations that are told apart where the user does not say how many
 SHORTEST_BY_ITSELF = 10  # of counts: where sequences are short, what comes after them still ends as the family says
-SHORT_RUN = 5  # steps of EM that show which of several starts is best
-STRETCH = 4  # the ratio of the durations of one start to those of the one before
 
 
 class SemiMarkovHMM(HiddenStates):
@@ -157,7 +155,7 @@ class SemiMarkovHMM(HiddenStates):
         )
         with each_warning_once():
             for generator in np.random.default_rng(self.random_state).spawn(self.n_init):
-                start = self._start(given, sequences, data, steps, generator)
+                start = starting_point(self, given, sequences, data, steps, generator)
                 self._support, self.history_ = (start.initial > 0, start.transition > 0), []
                 run = climb(
                     start, steps, data.n_scored, max_iter=self.max_iter, tol=self.tol, validate=validate,
@@ -178,47 +176,19 @@ class SemiMarkovHMM(HiddenStates):
 
     def _checked_start(self, given):
         """Given parameters as arrays of the right shape, and the largest duration that they come with."""
-        given, durations = dict(given), given.get("durations")
-        given.pop("durations", None)
-        checked = checked_start(given, self.n_states, self.family_)
+        others = {name: value for name, value in given.items() if name != "durations"}
+        checked = checked_start(others, self.n_states, self.family_)
         if np.any(np.diagonal(checked.get("transition", np.zeros((1, 1))))):
             state = int(np.argmax(np.diagonal(checked["transition"]) > 0))
             raise ValueError(
                 f"transition[{state}, {state}] is {checked['transition'][state, state]}; 0 is accepted: how long a "
                 "state lasts is said by its durations"
             )
-        if durations is not None:
+        if "durations" in given:
             checked["durations"], checked["max_duration"] = lengths_of_segments.parameters_given(
-                self._duration_family, durations, self.n_states, self.max_duration
+                self._duration_family, given["durations"], self.n_states, self.max_duration
             )
         return checked
-
-    def _start(self, given, sequences, data, steps, generator):
-        """That of an HMM, whose stays become durations; these are stretched, if that is better after a few steps.
-
-        Narrow distributions of short durations hold on to them, however much longer the states are that fit best.
-        """
-        init = self.init if isinstance(self.init, str) else {n: v for n, v in given.items() if n == "emission"}
-        initial, transition, emission = starting_parameters(
-            init, self.n_states, self.family_, sequences, data, generator
-        )
-        lasting = 1 / np.maximum(1 - np.diagonal(transition), 1e-12)
-        np.fill_diagonal(transition, 0.0)
-        transition = given.get("transition", transition / transition.sum(axis=1, keepdims=True))
-        start = SemiMarkovParameters(given.get("initial", initial), transition, given.get("durations"), emission)
-        if start.durations is not None:
-            return start
-        starts, n_segments = [], data.n_scored / self.n_states
-        while not starts or lasting.max() <= self.max_duration_ / 2:
-            durations = lengths_of_segments.starting_parameters(
-                self._duration_family, lasting, n_segments, self.max_duration_, generator
-            )
-            starts.append(start._replace(durations=durations))
-            lasting = STRETCH * lasting
-        if len(starts) == 1:
-            return starts[0]
-        runs = [climb(start, steps, data.n_scored, max_iter=SHORT_RUN, tol=0.0) for start in starts]
-        return starts[int(np.argmax([run.value for run in runs]))]
 
     def _take(self, parameters):
         self.initial_, self.transition_, self.durations_, self.emission_ = parameters

@@ -387,6 +387,7 @@ def test_degenerate_data(family):
         ({"init": {"transition": np.full((2, 2), 0.5)}}, ValueError, r"transition\[0, 0\] is 0.5; 0 is accepted"),
         ({"init": {"durations": {"rates": [[1.0]]}}}, ValueError, r"durations has an array of shape \(1, 1\)"),
         ({"init": {"durations": {"rates": [[1.0], [-1.0]]}}}, ValueError, "durations holds -1.0; rates from 0"),
+        ({"init": {"durations": None}}, TypeError, "durations is None; PoissonParameters or a dict"),
         ({"init": {"length": 3}}, ValueError, "init has a key 'length'"),
         (
             {
