@@ -8,12 +8,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from .arrays import map_arrays
 from .emissions.base import Emission
+from .emissions.categorical import Categorical, CategoricalParameters
 from .emissions.default import default_emission
 from .predictive import Predictive
 from .sequences import Sequences
 from .threads import one_blas_thread
 
-__all__ = ["SequenceModel"]
+__all__ = ["N_PATHS", "SequenceModel", "Stream", "check_count", "mean_term", "point_of"]
 
 N_PATHS = 1000  # sampled paths behind a forecast that has no closed form
 
@@ -226,28 +227,63 @@ class SequenceModel(BaseEstimator):
         -------
         list of N arrays (n_steps,) or (n_steps, D)
         """
-        sequences = self._known(X, lengths)
-        if not n_steps >= 1:
-            raise ValueError(f"n_steps is {n_steps!r}; integers from 1 are accepted")
-        beliefs = self._beliefs_after(sequences)
+        check_count("n_steps", n_steps)
+        beliefs = self._beliefs_after(self._known(X, lengths))
         if beam_width is not None:
             return [
                 self._template.outside(self._beam(beliefs[n : n + 1], n_steps, beam_width)) for n in range(len(beliefs))
             ]
         generator = np.random.default_rng(getattr(self, "random_state", None))
-        return [
-            self._template.outside(self._point_forecast(beliefs[n : n + 1], n_steps, generator))
-            for n in range(len(beliefs))
-        ]
+        return [self._template.outside(points) for points in self._point_forecasts(beliefs, n_steps, generator)]
 
-    def _point_forecast(self, belief, n_steps, generator):
-        """Point forecasts (n_steps, D) from one belief (1, ...)."""
-        points = [_point(self.predictive(belief))]
-        paths = np.repeat(belief, N_PATHS, axis=0)
+    def forecast(self, X, n_steps, n_samples=N_PATHS, lengths=None):
+        """Distributions of the next observations, one step ahead and more.
+
+        Parameters
+        ----------
+        X : like the data that the model was fitted to
+        n_steps : int
+            How far to look ahead.
+        n_samples : int
+            Where there is no closed form beyond the first step, the forecast of each sequence is a mixture over so
+            many paths, sampled with the seed `random_state`; an HMM knows it exactly.
+        lengths : list of int, optional
+            Lengths of the sequences in X, where X is one array.
+
+        Returns
+        -------
+        list of `n_steps` Predictive
+            Each over the N sequences; the first is that of :meth:`predict_next`, and the means (for symbols, the
+            modes) are the point forecasts of :meth:`predict`.
+        """
+        check_count("n_steps", n_steps)
+        check_count("n_samples", n_samples)
+        beliefs = self._beliefs_after(self._known(X, lengths))
+        return self._ahead(beliefs, n_steps, n_samples, np.random.default_rng(getattr(self, "random_state", None)))
+
+    def _ahead(self, beliefs, n_steps, n_samples, generator):
+        """The `Predictive` (n, ...) at each of the next steps, given beliefs (n, ...)."""
+        found = [self.predictive(beliefs)]
+        if n_steps > 1:
+            each = [  # the paths of one sequence after those of another, as in predict
+                list(self._sampled_ahead(beliefs[n : n + 1], n_steps, n_samples, generator))
+                for n in range(len(beliefs))
+            ]
+            found += [_side_by_side(of_one_step) for of_one_step in zip(*each, strict=True)]
+        return found
+
+    def _sampled_ahead(self, belief, n_steps, n_samples, generator):
+        """The same for one belief (1, ...) and from the second step on, from sampled paths."""
+        paths = np.repeat(belief, n_samples, axis=0)
         for _ in range(n_steps - 1):
             paths = self.update(paths, self.predictive(paths).sample_values(generator))
-            points.append(_point(_pooled(self.predictive(paths))))
-        return np.concatenate(points)
+            yield _pooled(self.predictive(paths))
+
+    def _point_forecasts(self, beliefs, n_steps, generator):
+        """Point forecasts (n_steps, D) of each sequence, one after the other: those of all may be large."""
+        for n in range(len(beliefs)):
+            ahead = self._ahead(beliefs[n : n + 1], n_steps, N_PATHS, generator)
+            yield np.concatenate([point_of(each) for each in ahead])
 
     def _beam(self, belief, n_steps, width):
         """Codes (n_steps, 1) of the most probable continuation that a beam of this width finds."""
@@ -309,9 +345,8 @@ class SequenceModel(BaseEstimator):
 
     def _start_sampling(self, n_sequences, length, prefix):
         check_is_fitted(self, "family_")
-        for name, value in (("n_sequences", n_sequences), ("length", length)):
-            if not (isinstance(value, int | np.integer) and value >= 1):
-                raise ValueError(f"{name} is {value!r}; integers from 1 are accepted")
+        check_count("n_sequences", n_sequences)
+        check_count("length", length)
         if prefix is None:
             return self.start(n_sequences)
         belief = self._beliefs_after(self._known([prefix], name="prefix"))
@@ -337,9 +372,9 @@ class Stream:
 
     def update(self, x):
         """See one observation, and return its log density under what was expected, in nats."""
-        values = self._model._known([[x]], name="x").values
-        term = float(self.predictive.log_density_of(values)[0])
-        self._belief = self._model.update(self._belief, values)
+        self._seen = self._model._known([[x]], name="x").values
+        term = float(self.predictive.log_density_of(self._seen)[0])
+        self._belief = self._model.update(self._belief, self._seen)
         return term
 
 
@@ -364,16 +399,36 @@ def _checked_weights(weights, n):
     return weights
 
 
-def _point(predictive):
+def check_count(name, value):
+    """Raise a ValueError unless an argument is an integer from 1."""
+    if not (isinstance(value, int | np.integer) and value >= 1):
+        raise ValueError(f"{name} is {value!r}; integers from 1 are accepted")
+
+
+def point_of(predictive):
+    """Point forecasts (N, D): means, or modes for symbols."""
     return predictive.mode_values() if predictive.emission.symbolic else predictive.mean_values()
 
 
 def _pooled(predictive):
-    """N equally likely predictives as one mixture."""
+    """N equally likely predictives as one mixture; one of symbols is a distribution of symbols again."""
+    shares = predictive.weights / len(predictive)
+    if isinstance(predictive.emission, Categorical):
+        probabilities = predictive.parameters.probabilities
+        probabilities = np.broadcast_to(probabilities, (*shares.shape, probabilities.shape[-1]))
+        pooled = CategoricalParameters(np.tensordot(shares, probabilities, 2)[None, None])
+        return Predictive(predictive.emission, np.ones((1, 1)), pooled, predictive._template)
 
     def flat(array):
         array = np.broadcast_to(array, (*predictive.weights.shape, *array.shape[2:]))
         return array.reshape(1, -1, *array.shape[2:])
 
-    weights = predictive.weights.reshape(1, -1) / len(predictive)
-    return Predictive(predictive.emission, weights, map_arrays(flat, predictive.parameters), predictive._template)
+    parameters = map_arrays(flat, predictive.parameters)
+    return Predictive(predictive.emission, shares.reshape(1, -1), parameters, predictive._template)
+
+
+def _side_by_side(predictives):
+    """Predictives of one observation each, as one of N."""
+    weights = np.concatenate([predictive.weights for predictive in predictives])
+    parameters = map_arrays(lambda *arrays: np.concatenate(arrays), *(each.parameters for each in predictives))
+    return Predictive(predictives[0].emission, weights, parameters, predictives[0]._template)

@@ -58,6 +58,9 @@ class Independent(SequenceModel):
     def _beliefs_after(self, sequences):
         return self.start(len(sequences))
 
+    def _ahead(self, beliefs, n_steps, n_samples, generator):
+        return [self.predictive(beliefs)] * n_steps
+
 
 class MarkovChain(SequenceModel):
     """The last few symbols: interpolated Kneser-Ney, with one absolute discount for each length of context.

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 # -------------------------------------------------------------------- interpolated Kneser-Ney
 
@@ -261,6 +262,38 @@ def path_probability(initial, transition, log_likelihoods, path):
     return probability
 
 
+def log_path_probability(initial, transition, log_likelihoods, path):
+    """log p(path, x), also where p underflows."""
+    with np.errstate(divide="ignore"):
+        log_initial, log_transition = np.log(initial), np.log(transition)
+    on_chain = log_initial[path[0]] + math.fsum(log_transition[i, j] for i, j in itertools.pairwise(path))
+    return on_chain + math.fsum(log_likelihoods[t, state] for t, state in enumerate(path))
+
+
+def paths_by_enumeration(initial, transition, log_likelihoods):
+    """All paths of positive probability and their log p(path, x), best first."""
+    T, K = log_likelihoods.shape
+    paths = itertools.product(range(K), repeat=T)
+    scored = [(log_path_probability(initial, transition, log_likelihoods, path), path) for path in paths]
+    scored = sorted((each for each in scored if each[0] > -np.inf), key=lambda each: -each[0])
+    return [path for _, path in scored], np.array([score for score, _ in scored])
+
+
+def chi_square(found, probabilities):
+    """How probable counts as far from `probabilities` (a dict) as those of `found` (a list) would be.
+
+    What is expected less than five times is taken together; what has probability zero must not occur.
+    """
+    counts, n = Counter(found), len(found)
+    assert all(probabilities.get(each, 0.0) > 0 for each in counts)
+    often = [each for each, p in probabilities.items() if n * p >= 5]
+    observed = np.array([counts[each] for each in often] + [n - sum(counts[each] for each in often)])
+    expected = n * np.array([probabilities[each] for each in often] + [1 - sum(probabilities[e] for e in often)])
+    if expected[-1] < 1e-9 * n:
+        observed, expected = observed[:-1], expected[:-1]
+    return stats.chi2.sf(((observed - expected) ** 2 / expected).sum(), len(observed) - 1)
+
+
 def best_path_by_enumeration(initial, transition, log_likelihoods):
     """The largest log p(path, x), and whether only one path has it."""
     T, K = log_likelihoods.shape
@@ -293,3 +326,65 @@ def chain_by_logarithms(initial, transition, log_likelihoods):
     pairs = np.exp(pairs - log_sum(pairs.reshape(T - 1, K * K), axis=1)[:, None, None])
     found = Chain(terms.sum(), terms, np.exp(forward), posteriors, pairs.sum(axis=0))
     return Chain(*(np.asarray(part, dtype=float) for part in found))
+
+
+# -------------------------------------------------------------------- semi-Markov chains
+# By enumeration of all paths: without transitions from a state to itself, runs of equal states are the segments.
+# mass(k, d) and survivor(k, d) are the probabilities that state k lasts d steps, and d steps or more.
+
+
+class SegmentedChain(NamedTuple):
+    """What inference finds in one sequence."""
+
+    log_likelihood: float
+    terms: np.ndarray  # (T,) log p(x_t given x_<t)
+    filters: np.ndarray  # (T, K) p(z_t given x_<=t)
+    posteriors: np.ndarray  # (T, K) p(z_t given x)
+    pairs: np.ndarray  # (K, K) expected transitions between segments
+    completed: np.ndarray  # (K, T) expected segments of d = 1, ..., T steps that end before the sequence does
+    censored: np.ndarray  # (K, T) and of those that it cuts off
+    best: float  # the largest log p(path, x)
+
+
+def runs(path):
+    """Pairs of a state and how long it lasts."""
+    return [(state, len(list(run))) for state, run in itertools.groupby(path)]
+
+
+def log_segmentation_probability(initial, transition, mass, survivor, log_likelihoods, path):
+    """log p(path, x)."""
+
+    def log(p):
+        return math.log(p) if p > 0 else -math.inf
+
+    segments = runs(path)
+    parts = [log(initial[path[0]])]
+    parts += [log(transition[a, b]) for (a, _), (b, _) in itertools.pairwise(segments)]
+    parts += [log(mass(state, d)) for state, d in segments[:-1]]
+    parts += [log(survivor(*segments[-1])), *(log_likelihoods[t, state] for t, state in enumerate(path))]
+    return -math.inf if -math.inf in parts else math.fsum(parts)
+
+
+def semi_markov_by_enumeration(initial, transition, mass, survivor, log_likelihoods):
+    """From the probabilities of all paths; the sequence must be possible."""
+    T, K = log_likelihoods.shape
+    evidence, filters = np.empty(T), np.zeros((T, K))
+    posteriors, pairs = np.zeros((T, K)), np.zeros((K, K))
+    completed, censored = np.zeros((K, T)), np.zeros((K, T))
+    for length in range(1, T + 1):
+        paths = list(itertools.product(range(K), repeat=length))
+        given = initial, transition, mass, survivor, log_likelihoods
+        scores = np.array([log_segmentation_probability(*given, path) for path in paths])
+        evidence[length - 1] = np.logaddexp.reduce(scores)
+        for path, share in zip(paths, np.exp(scores - evidence[length - 1]), strict=True):
+            filters[length - 1, path[-1]] += share
+    for path, share in zip(paths, np.exp(scores - evidence[-1]), strict=True):
+        segments = runs(path)
+        for t, state in enumerate(path):
+            posteriors[t, state] += share
+        for (a, d), (b, _) in itertools.pairwise(segments):
+            pairs[a, b] += share
+            completed[a, d - 1] += share
+        censored[segments[-1][0], segments[-1][1] - 1] += share
+    terms = np.diff(evidence, prepend=0.0)
+    return SegmentedChain(evidence[-1], terms, filters, posteriors, pairs, completed, censored, scores.max())

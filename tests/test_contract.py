@@ -15,6 +15,7 @@ from seqmodels import HMM, RNN, Independent, Sequences
 from seqmodels.base import SequenceModel
 from seqmodels.baselines import MarkovChain
 from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Mixture, Poisson
+from seqmodels.hmm import SemiMarkovHMM
 from seqmodels.rnn import GRU, LSTM, Elman
 
 EMISSIONS = {
@@ -33,6 +34,7 @@ EMISSIONS = {
 NETWORK = functools.partial(RNN, dtype="float64", max_epochs=2, batch_size=3, validation_fraction=0, random_state=0)
 MODELS = {
     "HMM": functools.partial(HMM, 2, max_iter=3, random_state=0),
+    "SemiMarkovHMM": functools.partial(SemiMarkovHMM, 2, max_duration=4, max_iter=3, random_state=0),
     "Elman": functools.partial(NETWORK, Elman(3)),
     "LSTM": functools.partial(NETWORK, LSTM(2)),
     "GRU after": functools.partial(NETWORK, GRU(2)),
@@ -44,7 +46,7 @@ MODELS = {
 CASES = [
     (model, emission)
     for model, emission in itertools.product(MODELS, EMISSIONS)
-    if EMISSIONS[emission].for_networks or model in ("HMM", "Independent")
+    if EMISSIONS[emission].for_networks or model in ("HMM", "SemiMarkovHMM", "Independent")
 ] + [("MarkovChain", "Categorical")]
 
 every_case = pytest.mark.parametrize(("model_name", "family_name"), CASES, ids=[f"{m}-{e}" for m, e in CASES])
@@ -191,6 +193,34 @@ def test_predictions(model_name, family_name):
     np.testing.assert_allclose(several[0][:1], one[0])
     with pytest.raises(ValueError, match="n_steps is 0; integers from 1"):
         model.predict(X, n_steps=0)
+
+
+@every_case
+def test_forecasts_are_distributions_whose_points_are_the_predictions(model_name, family_name):
+    model, X = fitted(model_name, family_name), data(family_name)[:3]
+    ahead = model.forecast(X, 3)
+    assert [len(each) for each in ahead] == [3, 3, 3]
+    for step, each in enumerate(ahead):
+        np.testing.assert_allclose(each.weights.sum(axis=1), 1, rtol=1e-12)
+        points = each.mode() if symbolic(family_name) else each.mean()
+        np.testing.assert_allclose(points, [one[step] for one in model.predict(X, n_steps=3)], rtol=1e-12)
+    x = [x[0] for x in data(family_name, gaps=False)[:3]]
+    np.testing.assert_allclose(ahead[0].log_density(x), model.predict_next(X).log_density(x), rtol=1e-12)
+    assert np.isfinite(ahead[2].log_density(x)).all()
+    for wrong in ({"n_steps": 0}, {"n_steps": 2, "n_samples": 1.5}):
+        with pytest.raises(ValueError, match=f"{list(wrong)[-1]} is .*; integers from 1 are accepted"):
+            model.forecast(X, **wrong)
+
+
+@every_model
+def test_a_forecast_is_the_sum_over_all_that_may_come_between(model_name):
+    """For sampled forecasts within four standard errors of 4000 paths."""
+    model, past = fitted(model_name), [1, 0]
+    between = model.log_likelihood([[*past, first, second] for first, second in itertools.product(range(3), repeat=2)])
+    expected = np.exp(between - model.log_likelihood([past])).reshape(3, 3).sum(axis=0)
+    found = model.forecast([past], 2, n_samples=4000)[1].probabilities()[0, :3]
+    tolerance = 1e-12 if model_name in ("HMM", "SemiMarkovHMM", "Independent") else 4 * np.sqrt(0.25 / 4000)
+    np.testing.assert_allclose(found / found.sum(), expected / expected.sum(), rtol=0, atol=tolerance)
 
 
 @every_model
@@ -364,7 +394,7 @@ def test_symbols_not_seen_in_fit(model_name):
             strict.score([[0, 1], [1, 1, 8]])
     lenient = fitted(model_name)
     terms = lenient.log_likelihoods([[0, 8, 1]])[0]
-    if model_name == "HMM":  # whose family has no prior
+    if model_name in ("HMM", "SemiMarkovHMM"):  # whose family has no prior
         assert terms[1] == -np.inf
     else:
         assert np.isfinite(terms[1])

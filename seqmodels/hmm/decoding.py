@@ -1,14 +1,17 @@
 """Most probable paths: sequences in groups, long ones by themselves."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from ..arrays import padded, vector_length
 from ..threads import in_threads
 from .best_paths import Scores, best_paths
 from .groups import groups, long_ones
+from .logarithms import logarithms_of
 from .space import Space
 
-__all__ = ["decode"]
+__all__ = ["decode", "log_probabilities_of"]
 
 FORWARD, BACKWARD = 0, 1
 
@@ -36,6 +39,17 @@ def decode(initial, transition, source, offsets, n_jobs=None):
     for n in np.flatnonzero(decoder.is_long):
         decoder.long(n, n_jobs)
     return decoder.states, decoder.log_probability
+
+
+def log_probabilities_of(states, initial, transition, source, offsets):
+    """Of given paths (M,), log p(states, observations) (N,)."""
+    log_initial, log_transition = logarithms_of(initial), logarithms_of(transition)
+    found = np.empty(len(offsets) - 1)
+    for n, (begin, end) in enumerate(pairwise(offsets)):
+        log_table, rows = source.log_likelihoods(begin, end)
+        own = states[begin:end]
+        found[n] = log_initial[own[0]] + log_transition[own[:-1], own[1:]].sum() + log_table[rows, own].sum()
+    return found
 
 
 class _Decoder:
@@ -99,5 +113,4 @@ class _Decoder:
 
 def log_padded(probabilities, n, width):
     """Logarithms, and -inf in the padding."""
-    with np.errstate(divide="ignore"):
-        return np.log(padded(probabilities, n, width))
+    return logarithms_of(padded(probabilities, n, width))

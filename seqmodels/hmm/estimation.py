@@ -1,13 +1,12 @@
 """How an HMM is trained on all the data at once."""
 
 import functools
-import warnings
-from contextlib import contextmanager
 
 import numpy as np
 
 from ..base import mean_term
 from . import inference
+from .ascent import each_warning_once
 from .freedom import Freedom
 from .hyperparameters import check_hyperparameters
 from .start import checked_start, starting_parameters
@@ -15,7 +14,7 @@ from .states import checked_states, refuse_impossible
 from .training import Parameters, TrainingData, check_fixed, train
 from .transitions import Ergodic
 
-__all__ = ["Estimation", "each_warning_once"]
+__all__ = ["Estimation"]
 
 
 class Estimation:
@@ -62,7 +61,7 @@ class Estimation:
             starts = (self._made_up(chain, sequences, data, states, generator) for generator in generators)
         before = getattr(self, "_freedom", None) if self.warm_start else None
         validate, best = None if validation is None else self._validator(validation), None
-        with each_warning_once():
+        with each_warning_once(stacklevel=6):
             for start in starts:
                 self._freedom, self.history_ = Freedom.of(chain, self.fixed, start, start, before), []
                 run = train(
@@ -123,13 +122,3 @@ class Estimation:
             return mean_term(terms, validation)
 
         return validate
-
-
-@contextmanager
-def each_warning_once():
-    """What every iteration would say again is said once, at the end."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for category, text in dict.fromkeys((w.category, str(w.message)) for w in caught):
-        warnings.warn(text, category, stacklevel=6)

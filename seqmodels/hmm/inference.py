@@ -11,9 +11,10 @@ from . import logarithms, rescaled
 from .decoding import decode as _decode
 from .expectations import Expectations, probabilities_of_states
 from .expectations import expectations as _expectations
+from .logarithms import logarithms_of
 from .tables import FewRows
 
-__all__ = ["Expectations", "decode", "expectations", "filtered", "posterior"]
+__all__ = ["Expectations", "decode", "expectations", "filtered", "posterior", "posterior_of"]
 
 
 def expectations(initial, transition, log_table, rows, offsets, weights, n_jobs=None, memory="fast"):
@@ -39,7 +40,7 @@ def filtered(initial, transition, log_table, rows, offsets):
     if rescaled.suits(transition):
         rescaled.filtered(initial, transition, table, shift, rows, offsets, terms, filters, done)
     if not done.all():
-        chain = _log(initial), _log(transition), transition
+        chain = logarithms_of(initial), logarithms_of(transition), transition
         logarithms.filtered(*chain, log_table, rows, offsets, np.flatnonzero(~done), terms, filters)
     return terms, filters
 
@@ -61,7 +62,8 @@ def posterior_of(initial, transition, source, offsets, n_jobs=None):
         if rescaled.suits(transition):
             rescaled.posterior(initial, transition, transposed, table, rows, alone, gamma[begin:end], done)
         if not done[0]:
-            chain = _log(initial), _log(transition), _log(transposed), transition, transposed
+            logs = logarithms_of(initial), logarithms_of(transition), logarithms_of(transposed)
+            chain = *logs, transition, transposed
             logarithms.posterior(*chain, log_table, rows, alone, np.zeros(1, dtype=np.int64), gamma[begin:end])
     return gamma
 
@@ -69,8 +71,3 @@ def posterior_of(initial, transition, source, offsets, n_jobs=None):
 def decode(initial, transition, log_table, rows, offsets, n_jobs=None):
     """Most probable paths (M,), and log p(states, observations) (N,), by the Viterbi algorithm."""
     return _decode(initial, transition, FewRows(log_table, rows), offsets, n_jobs)
-
-
-def _log(probabilities):
-    with np.errstate(divide="ignore"):
-        return np.log(probabilities)

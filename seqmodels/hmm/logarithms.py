@@ -5,11 +5,18 @@ import numpy as np
 from ..jit import inline, kernel
 from .rescaled import TINY, advance
 
-__all__ = ["expectations", "filtered", "posterior"]
+__all__ = ["expectations", "filtered", "log_advance", "log_forward", "log_sum", "logarithms_of", "posterior"]
+
+
+def logarithms_of(probabilities):
+    """Logarithms, -inf of 0."""
+    with np.errstate(divide="ignore"):
+        return np.log(probabilities)
 
 
 @inline
-def _log_sum(a):
+def log_sum(a):
+    """``log sum_i exp(a[i])``."""
     largest = -np.inf
     for value in a:
         largest = max(largest, value)
@@ -22,7 +29,7 @@ def _log_sum(a):
 
 
 @inline
-def _log_advance(log_alpha, transition, log_transition, ahead, scratch):
+def log_advance(log_alpha, transition, log_transition, ahead, scratch):
     """``ahead[j] = log sum_i exp(log_alpha[i]) transition[i, j]``, each j on its own scale if need be."""
     K = len(log_alpha)
     largest = -np.inf
@@ -41,13 +48,13 @@ def _log_advance(log_alpha, transition, log_transition, ahead, scratch):
         else:
             for i in range(K):
                 scratch[i] = log_alpha[i] + log_transition[i, j]
-            ahead[j] = _log_sum(scratch)
+            ahead[j] = log_sum(scratch)
             for i in range(K):
                 scratch[i] = np.exp(log_alpha[i] - largest)
 
 
 @inline
-def _log_forward(log_initial, log_transition, transition, log_table, rows, log_alpha, terms):
+def log_forward(log_initial, log_transition, transition, log_table, rows, log_alpha, terms):
     """log_alpha[t] = log p(z_t given x_<=t); an impossible observation has term -inf and is passed over."""
     T, K = log_alpha.shape  # (T, K)
     predicted, scratch = np.empty(K), np.empty(K)
@@ -56,10 +63,10 @@ def _log_forward(log_initial, log_transition, transition, log_table, rows, log_a
             for j in range(K):
                 predicted[j] = log_initial[j]
         else:
-            _log_advance(log_alpha[t - 1], transition, log_transition, predicted, scratch)
+            log_advance(log_alpha[t - 1], transition, log_transition, predicted, scratch)
         for j in range(K):
             log_alpha[t, j] = predicted[j] + log_table[rows[t], j]
-        terms[t] = _log_sum(log_alpha[t])
+        terms[t] = log_sum(log_alpha[t])
         for j in range(K):
             log_alpha[t, j] = predicted[j] if terms[t] == -np.inf else log_alpha[t, j] - terms[t]
 
@@ -74,7 +81,7 @@ def _log_backward(log_transposed, transposed, log_table, rows, log_beta):
     for t in range(T - 2, -1, -1):
         for j in range(K):
             ahead[j] = log_table[rows[t + 1], j] + log_beta[t + 1, j]
-        _log_advance(ahead, transposed, log_transposed, log_beta[t], scratch)
+        log_advance(ahead, transposed, log_transposed, log_beta[t], scratch)
         largest = -np.inf
         for i in range(K):
             largest = max(largest, log_beta[t, i])
@@ -90,7 +97,7 @@ def _posterior(log_alpha, log_beta, gamma):
     for t in range(T):
         for i in range(K):
             log_beta[t, i] += log_alpha[t, i]
-        total = _log_sum(log_beta[t])
+        total = log_sum(log_beta[t])
         for i in range(K):
             gamma[t, i] = np.exp(log_beta[t, i] - total) if total > -np.inf else 1.0 / K
 
@@ -101,7 +108,7 @@ def filtered(log_initial, log_transition, transition, log_table, rows, offsets, 
     for n in which:
         start, end = offsets[n], offsets[n + 1]
         own, log_alpha = rows[start:end], filters[start:end]
-        _log_forward(log_initial, log_transition, transition, log_table, own, log_alpha, terms[start:end])
+        log_forward(log_initial, log_transition, transition, log_table, own, log_alpha, terms[start:end])
         for t in range(end - start):
             for i in range(len(log_initial)):
                 log_alpha[t, i] = np.exp(log_alpha[t, i])
@@ -118,7 +125,7 @@ def posterior(
         start, end = offsets[n], offsets[n + 1]
         own, T = rows[start:end], end - start
         log_alpha, log_beta, terms = np.empty((T, K)), np.empty((T, K)), np.empty(T)
-        _log_forward(log_initial, log_transition, transition, log_table, own, log_alpha, terms)
+        log_forward(log_initial, log_transition, transition, log_table, own, log_alpha, terms)
         _log_backward(log_transposed, transposed, log_table, own, log_beta)
         _posterior(log_alpha, log_beta, gamma[start:end])
 
@@ -134,7 +141,7 @@ def expectations(
     for n in which:
         own, T = rows[offsets[n] : offsets[n + 1]], offsets[n + 1] - offsets[n]
         log_alpha, log_beta, gamma, terms = np.empty((T, K)), np.empty((T, K)), np.empty((T, K)), np.empty(T)
-        _log_forward(log_initial, log_transition, transition, log_table, own, log_alpha, terms)
+        log_forward(log_initial, log_transition, transition, log_table, own, log_alpha, terms)
         for t in range(T):
             result.log_likelihood[n] += terms[t]
         if result.log_likelihood[n] == -np.inf:
@@ -146,7 +153,7 @@ def expectations(
             for i in range(K):
                 for j in range(K):
                     pairs[i * K + j] = log_alpha[t - 1, i] + log_transition[i, j] + ahead[j]
-            total = _log_sum(pairs)
+            total = log_sum(pairs)
             for i in range(K):
                 for j in range(K):
                     result.pairs[i, j] += weights[n] * np.exp(pairs[i * K + j] - total)

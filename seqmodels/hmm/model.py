@@ -4,24 +4,22 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
-from ..arrays import choose, map_arrays
-from ..base import SequenceModel
+from ..arrays import map_arrays
 from ..emissions import Emission
 from ..predictive import Predictive
-from ..sequences import Sequences
 from . import inference
-from .decoding import decode
 from .estimation import Estimation
 from .freedom import Freedom
+from .hidden import Paths
 from .online import OnlineTraining
 from .order import OrderedStates
-from .start import checked_start
+from .start import checked_start, template_of
 from .tables import source_of
 
 __all__ = ["HMM"]
 
 
-class HMM(Estimation, OnlineTraining, OrderedStates, SequenceModel):
+class HMM(Estimation, OnlineTraining, OrderedStates, Paths):
     """Hidden Markov model: a Markov chain that is not seen, and an observation at each of its steps.
 
     Parameters
@@ -142,21 +140,8 @@ class HMM(Estimation, OnlineTraining, OrderedStates, SequenceModel):
         given = {"initial": initial, "transition": transition, "emission": emission_parameters}
         model._take(checked_start(given, model.n_states, emission).values())
         model._freedom, model._online = Freedom.of_given(model.initial_, model.transition_), None
-        if emission.symbolic:
-            n_symbols = emission.n_symbols(model.emission_)
-            alphabet = tuple(range(n_symbols)) if alphabet is None else tuple(alphabet)
-            if len(set(alphabet)) < len(alphabet) or len(alphabet) not in (n_symbols, n_symbols - 1):
-                raise ValueError(
-                    f"alphabet has {len(alphabet)} symbols, {len(set(alphabet))} of them different; {n_symbols} "
-                    f"different ones are accepted, or {n_symbols - 1} where the last probability is of the unknown one"
-                )
-            model.n_features_in_ = 1
-            values = np.empty((0, 1), dtype=np.int64)
-        else:
-            model.n_features_in_ = emission.mean(model.emission_).shape[-1]
-            values = np.empty((0, model.n_features_in_))
-        form = "flat" if model.n_features_in_ == 1 else "rows"
-        model._template = Sequences(values, np.zeros(1, dtype=np.int64), alphabet, form)
+        model._template = template_of(emission, model.emission_, alphabet)
+        model.n_features_in_ = model._template.n_features
         return model
 
     # ---------------------------------------------------------------- a belief is p(z_t given x_<t), (n, K)
@@ -171,9 +156,8 @@ class HMM(Estimation, OnlineTraining, OrderedStates, SequenceModel):
         parameters = map_arrays(lambda array: np.asarray(array)[None], self.emission_)
         return Predictive(self.family_, belief, parameters, self._template)
 
-    def update(self, belief, values):
-        """Bayes' rule, then one step of the chain."""
-        return self._states_given(belief, values) @ self.transition_
+    def _moved(self, states):
+        return states @ self.transition_
 
     def _states_given(self, belief, values):
         """p(z_t given x_<=t), (n, K); an impossible observation is passed over."""
@@ -197,87 +181,6 @@ class HMM(Estimation, OnlineTraining, OrderedStates, SequenceModel):
         initial, transition, source, offsets = self._chain_and_source(sequences)
         return inference.filtered(initial, transition, *source.log_likelihoods(0, offsets[-1]), offsets)
 
-    def _terms(self, sequences):
-        return self._filtered(sequences)[0]
-
     def _beliefs_after(self, sequences):
         _, filters = self._filtered(sequences)
         return filters[sequences.offsets[1:] - 1] @ self.transition_
-
-    def posterior(self, X, lengths=None):
-        """State probabilities given the whole sequence, p(z_t given x): a list of arrays (T, K)."""
-        sequences = self._known(X, lengths)
-        return sequences.split(inference.posterior_of(*self._chain_and_source(sequences), self.n_jobs))
-
-    def filter(self, X, lengths=None):
-        """State probabilities given past and present only, p(z_t given x_<=t): a list of arrays (T, K)."""
-        sequences = self._known(X, lengths)
-        return sequences.split(self._filtered(sequences)[1])
-
-    def decode(self, X, method="viterbi", lengths=None):
-        """Hidden states of each sequence.
-
-        Parameters
-        ----------
-        X : like the data that the model was fitted to
-        method : {"viterbi", "posterior"}
-            The most probable path, or the most probable state at each step.
-
-        Returns
-        -------
-        list of N arrays (T,) of int
-        """
-        if method not in ("viterbi", "posterior"):
-            raise ValueError(f"method is {method!r}; 'viterbi' and 'posterior' are accepted")
-        if method == "posterior":
-            return [gamma.argmax(axis=1) for gamma in self.posterior(X, lengths)]
-        sequences = self._known(X, lengths)
-        return sequences.split(decode(*self._chain_and_source(sequences), self.n_jobs)[0])
-
-    # ---------------------------------------------------------------- prediction
-
-    def _point_forecast(self, belief, n_steps, generator):
-        """Exact: the chain moves on, unobserved."""
-        beliefs = [belief[0]]
-        for _ in range(n_steps - 1):
-            beliefs.append(beliefs[-1] @ self.transition_)
-        ahead = self.predictive(np.array(beliefs))
-        return ahead.mode_values() if self.family_.symbolic else ahead.mean_values()
-
-    def sample(
-        self, n_sequences=1, length=100, *, prefix=None, temperature=1.0, top_k=None, top_p=None,
-        random_state=None, return_states=False,
-    ):  # fmt: skip
-        """Draw sequences from the model.
-
-        Parameters
-        ----------
-        n_sequences, length, prefix, temperature, top_k, top_p, random_state
-            As for every model, see :meth:`SequenceModel.sample`.
-        return_states : bool
-            Also return hidden states, drawn from their distribution given each sample. The samples are the same
-            as without.
-
-        Returns
-        -------
-        list of `n_sequences` sequences, and with `return_states` a list of as many arrays (length,) of int
-        """
-        if not return_states:
-            return super().sample(
-                n_sequences, length, prefix=prefix, temperature=temperature, top_k=top_k, top_p=top_p,
-                random_state=random_state,
-            )  # fmt: skip
-        generator = np.random.default_rng(random_state)
-        belief, transition = self._start_sampling(n_sequences, length, prefix), np.asarray(self.transition_)
-        dtype = self._template.values.dtype if self.family_.discrete else float  # as in SequenceModel.sample
-        values = np.empty((n_sequences, length, self.n_features_in_), dtype=dtype)
-        filters = np.empty((n_sequences, length, len(transition)))
-        for t in range(length):
-            values[:, t] = self.predictive(belief).sample_values(generator, temperature, top_k, top_p)
-            filters[:, t] = self._states_given(belief, values[:, t])
-            belief = filters[:, t] @ transition
-        states = np.empty((n_sequences, length), dtype=np.int64)
-        states[:, -1] = choose(filters[:, -1], generator)
-        for t in range(length - 2, -1, -1):  # p(z_t given x_<=t and z_t+1)
-            states[:, t] = choose(filters[:, t] * transition.T[states[:, t + 1]], generator)
-        return [self._template.outside(sequence) for sequence in values], list(states)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import map_arrays, take
-from .estimation import each_warning_once
+from .ascent import each_warning_once, record_of
 from .freedom import Freedom
-from .training import TrainingData, expect, maximize, record_of
+from .training import TrainingData, expect, log_prior, maximize
 
 __all__ = ["OnlineTraining"]
 
@@ -64,7 +64,7 @@ class OnlineTraining:
         """
 
         def step(sequences, validation, weights):
-            with each_warning_once():
+            with each_warning_once(stacklevel=6):
                 self._step(sequences, weights, states, lengths)
 
         return self._learn(step, X, lengths, sample_weight, onwards=hasattr(self, "emission_"))
@@ -96,5 +96,7 @@ class OnlineTraining:
         self._take(parameters)
         self._freedom = Freedom.of(chain, self.fixed, start, parameters, freedom)
         self.history_ = [] if before is None else list(self.history_)
-        self._report(record_of(number - 1, found, start, self.family_, chain, data, began))
+        log_likelihood = float(data.weights @ found.log_likelihood)
+        objective = log_likelihood + log_prior(start, self.family_, chain)
+        self._report(record_of(number - 1, objective, log_likelihood / data.n_scored, began))
         self.n_iter_, self.converged_ = number, False

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..arrays import map_arrays
 from ..emissions.clusters import cluster
+from ..sequences import Sequences
 from .rescaled import likelihoods
 from .states import agreeing, refuse_impossible, segments
 from .tables import rule_out
@@ -20,6 +21,7 @@ __all__ = [
     "row_counts",
     "starting_parameters",
     "starting_transition",
+    "template_of",
 ]
 
 TILE = 100_000
@@ -195,3 +197,19 @@ def check_shapes(emission, rough):
             )
 
     map_arrays(check, emission, rough)
+
+
+def template_of(emission, parameters, alphabet=None):
+    """Empty data of the kind that a model of given parameters is for."""
+    if emission.symbolic:
+        n_symbols = emission.n_symbols(parameters)
+        alphabet = tuple(range(n_symbols)) if alphabet is None else tuple(alphabet)
+        if len(set(alphabet)) < len(alphabet) or len(alphabet) not in (n_symbols, n_symbols - 1):
+            raise ValueError(
+                f"alphabet has {len(alphabet)} symbols, {len(set(alphabet))} of them different; {n_symbols} "
+                f"different ones are accepted, or {n_symbols - 1} where the last probability is of the unknown one"
+            )
+        values = np.empty((0, 1), dtype=np.int64)
+    else:
+        values = np.empty((0, emission.mean(parameters).shape[-1]))
+    return Sequences(values, np.zeros(1, dtype=np.int64), alphabet, "flat" if values.shape[1] == 1 else "rows")

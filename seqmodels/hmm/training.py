@@ -1,15 +1,15 @@
 """Baum-Welch and Viterbi training: they know statistics and M-steps, and nothing about families."""
 
-import time
 from typing import NamedTuple
 
 import numpy as np
 
+from .ascent import Steps, climb
 from .expectations import counts_of_best_paths, expectations
 from .space import Space
 from .tables import source_of
 
-__all__ = ["Parameters", "Run", "TrainingData", "check_fixed", "expect", "maximize", "record_of", "train"]
+__all__ = ["Parameters", "TrainingData", "check_fixed", "expect", "log_prior", "maximize", "train"]
 
 ON_CHAIN = "initial", "transition"
 
@@ -52,15 +52,6 @@ class TrainingData(NamedTuple):
         return cls(values, rows, sequences.offsets, weights, n_scored, known)
 
 
-class Run(NamedTuple):
-    """The outcome of one start of EM."""
-
-    parameters: Parameters
-    value: float  # of the objective, or of the validation score where there is one
-    records: list
-    converged: bool
-
-
 def train(
     parameters, family, chain, data, *, max_iter, tol, training="baum-welch", fixed=(), validate=None, report=None,
     n_jobs=None, memory="fast",
@@ -97,36 +88,18 @@ def train(
     -------
     Run
     """
-    began, space = time.perf_counter(), Space()
-    records, converged = [], False
-    best, best_value, previous = parameters, -np.inf, -np.inf
-    for iteration in range(max_iter + 1):
+    space = Space()
+
+    def expect_all(parameters):
         found = expect(parameters, family, data, training, n_jobs, memory, space)
-        held_out = None if validate is None else validate(parameters)
-        records.append(record_of(iteration, found, parameters, family, chain, data, began, held_out))
-        objective = records[-1]["objective"]
-        value = objective if held_out is None else held_out
-        if value > best_value or iteration == 0:
-            best, best_value = parameters, value
-        stop = report is not None and report(parameters, records[-1])
-        converged = bool(objective - previous < tol * data.n_scored) and iteration > 0
-        if stop or converged or iteration == max_iter:
-            break
-        previous = objective
-        parameters = maximize(found, parameters, family, chain, fixed)
-    return Run(best, best_value, records, converged)
+        return float(data.weights @ found.log_likelihood), found
 
-
-def record_of(iteration, found, parameters, family, chain, data, began, held_out=None):
-    """What is noted about the parameters that an E-step was made under."""
-    log_likelihood = float(data.weights @ found.log_likelihood)
-    return {
-        "iteration": iteration,
-        "objective": log_likelihood + log_prior(parameters, family, chain),
-        "train": log_likelihood / data.n_scored,
-        "validation": held_out,
-        "seconds": time.perf_counter() - began,
-    }
+    steps = Steps(
+        expect_all,
+        lambda parameters: log_prior(parameters, family, chain),
+        lambda found, parameters: maximize(found, parameters, family, chain, fixed),
+    )
+    return climb(parameters, steps, data.n_scored, max_iter=max_iter, tol=tol, validate=validate, report=report)
 
 
 def log_prior(parameters, family, chain):

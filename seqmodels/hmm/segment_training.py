@@ -1,0 +1,98 @@
+"""The steps of EM for a semi-Markov chain, whatever the families of its observations and durations are."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import durations, segments
+from .ascent import Steps, climb
+from .start import starting_parameters
+from .tables import source_of
+from .transitions import Ergodic
+
+__all__ = ["SemiMarkovParameters", "starting_point", "steps_of"]
+
+SHORT_RUN = 5  # steps of EM that show which of several starts is best
+STRETCH = 4  # the ratio of the durations of one start to those of the one before
+
+
+class SemiMarkovParameters(NamedTuple):
+    """Everything that EM estimates."""
+
+    initial: np.ndarray  # (K,)
+    transition: np.ndarray  # (K, K), zero on the diagonal
+    durations: tuple  # NamedTuple, leading axis K
+    emission: tuple  # NamedTuple, leading axis K
+
+
+def steps_of(family, duration_family, max_duration, data, n_jobs):
+    """Baum-Welch over segmentations; the duration of a segment that is cut off is summed over."""
+
+    def expect(parameters):
+        tables = durations.durations_of(duration_family, parameters.durations, max_duration)
+        chain = segments.chain_of(parameters.initial, parameters.transition, tables)
+        source = source_of(family, data.values, data.rows, parameters.emission, len(parameters.initial))
+        found, _ = segments.expectations(chain, source, data.offsets, data.weights, n_jobs)
+        counted = data.weights > 0
+        impossible = np.isneginf(found.log_likelihood) & counted
+        if impossible.any():
+            raise ValueError(
+                f"X[{int(np.argmax(impossible))}] has probability zero under the parameters that EM has reached; "
+                "give the start of training (init) fewer zeros, or the emission a pseudo-count"
+            )
+        if family.discrete:
+            visits = family.sufficient_statistics(data.values, found.visits, parameters.emission)
+            found = found._replace(visits=visits)
+        return float(data.weights[counted] @ found.log_likelihood[counted]), (found, tables)
+
+    def log_prior(parameters):
+        return family.log_prior(parameters.emission) + duration_family.log_prior(parameters.durations)
+
+    def maximize(found_and_tables, parameters):
+        found, tables = found_and_tables
+        lasting = durations.maximize(
+            duration_family, parameters.durations, tables, found.completed, found.censored
+        )
+        return SemiMarkovParameters(
+            _shares(found.starts, parameters.initial),
+            _shares(found.pairs, parameters.transition),
+            lasting,
+            family.maximize(found.visits, parameters.emission),
+        )
+
+    return Steps(expect, log_prior, maximize)
+
+
+def _shares(counts, old):
+    """Counts as probabilities along the last axis; what is zero stays zero, and a row without counts as it was."""
+    counts = np.where(old > 0, counts, 0.0)
+    total = counts.sum(axis=-1, keepdims=True)
+    return np.where(total > 0, counts / np.where(total > 0, total, 1.0), old)
+
+
+def starting_point(model, given, sequences, data, steps, generator):
+    """Where EM starts: as for an HMM, whose stays become durations; these are stretched, if that is better soon.
+
+    Narrow distributions of short durations hold on to them, however much longer the states are that fit best.
+    """
+    init = model.init if isinstance(model.init, str) else {n: v for n, v in given.items() if n == "emission"}
+    initial, transition, emission = starting_parameters(
+        init, model.n_states, model.family_, Ergodic(), sequences, data, None, generator
+    )
+    lasting = 1 / np.maximum(1 - np.diagonal(transition), 1e-12)
+    np.fill_diagonal(transition, 0.0)
+    transition = given.get("transition", transition / transition.sum(axis=1, keepdims=True))
+    start = SemiMarkovParameters(given.get("initial", initial), transition, given.get("durations"), emission)
+    if start.durations is not None:
+        return start
+    starts, n_segments = [], data.n_scored / model.n_states
+    while not starts or lasting.max() <= model.max_duration_ / 2:
+        lengths = durations.starting_parameters(
+            model._duration_family, lasting, n_segments, model.max_duration_, generator
+        )
+        starts.append(start._replace(durations=lengths))
+        lasting = STRETCH * lasting
+    if len(starts) == 1:
+        return starts[0]
+    runs = [climb(start, steps, data.n_scored, max_iter=SHORT_RUN, tol=0.0) for start in starts]
+    return starts[int(np.argmax([run.value for run in runs]))]
