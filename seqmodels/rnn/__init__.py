@@ -2,6 +2,6 @@
 
 from .cells import GRU, LSTM, Cell, Elman
 from .model import RNN
-from .optimizers import SGD, Adam
+from .optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
 
-__all__ = ["GRU", "LSTM", "RNN", "SGD", "Adam", "Cell", "Elman"]
+__all__ = ["GRU", "LSTM", "RNN", "SGD", "Adagrad", "Adam", "AdamW", "Cell", "Elman", "RMSProp"]

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from seqmodels.rnn import SGD, Adam
+from seqmodels.rnn import SGD, Adagrad, Adam, AdamW, RMSProp
 from seqmodels.rnn.optimizers import Optimizer, clip
+
+OPTIMIZERS = [SGD(), SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True), RMSProp(), Adagrad(), Adam(), AdamW()]
 
 
 def descend(optimizer, weights, gradients):
@@ -36,12 +38,73 @@ def test_adam_equals_its_published_algorithm(rng):
     np.testing.assert_allclose(descend(Adam(alpha, beta1, beta2, epsilon), weights, gradients), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_makes_part_of_the_last_step_again(nesterov, rng):
+    rate, mu = 0.1, 0.8
+    weights, gradients, expected = rng.normal(size=3), rng.normal(size=(6, 3)), []
+    for weight, own in zip(weights, gradients.T, strict=True):
+        v = 0.0
+        for g in own:
+            v = mu * v + g
+            weight -= rate * (g + mu * v if nesterov else v)
+        expected.append(weight)
+    np.testing.assert_allclose(descend(SGD(rate, mu, nesterov), weights, gradients), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "keep", "add"), [(RMSProp(0.01, 0.9, 1e-3), 0.9, 0.1), (Adagrad(0.01, 1e-3), 1.0, 1.0)], ids=str
+)
+def test_steps_are_in_units_of_the_root_of_squares(optimizer, keep, add, rng):
+    weights, gradients, expected = rng.normal(size=3), rng.normal(size=(6, 3)), []
+    for weight, own in zip(weights, gradients.T, strict=True):
+        squares = 0.0
+        for g in own:
+            squares = keep * squares + add * g**2
+            weight -= 0.01 * g / (math.sqrt(squares) + 1e-3)
+        expected.append(weight)
+    np.testing.assert_allclose(descend(optimizer, weights, gradients), expected, rtol=1e-12)
+
+
+def test_adamw_shrinks_weights_beside_the_steps_of_adam(rng):
+    weights, gradients = rng.normal(size=4), rng.normal(size=(5, 4))
+    shrunk, state = weights.copy(), Adam(0.02).begin(weights)
+    for gradient in gradients:
+        shrunk *= 1 - 0.02 * 0.3
+        Adam(0.02).update(shrunk, gradient, state)
+    np.testing.assert_allclose(descend(AdamW(0.02, weight_decay=0.3), weights, gradients), shrunk, rtol=1e-13)
+    np.testing.assert_array_equal(
+        descend(AdamW(weight_decay=0), weights, gradients), descend(Adam(), weights, gradients)
+    )
+
+
+PEERS = {
+    "SGD": SGD(0.05), "SGD momentum": SGD(0.05, 0.9), "SGD nesterov": SGD(0.05, 0.9, True), "RMSProp": RMSProp(0.01),
+    "Adagrad": Adagrad(0.05), "Adam": Adam(0.01), "AdamW": AdamW(0.01, weight_decay=0.2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_every_optimizer_equals_pytorch(name, rng):
+    torch = pytest.importorskip("torch", reason="PyTorch is not part of the extra `test`")
+    own, (kind, _, variant) = PEERS[name], name.partition(" ")
+    options = {"lr": own.learning_rate} | ({"momentum": 0.9, "nesterov": variant == "nesterov"} if variant else {})
+    if kind == "AdamW":
+        options["weight_decay"] = own.weight_decay
+    weights, gradients = rng.normal(size=5), rng.normal(size=(20, 5))
+    parameter = torch.nn.Parameter(torch.tensor(weights))
+    theirs = getattr(torch.optim, {"RMSProp": "RMSprop"}.get(kind, kind))([parameter], **options)
+    for gradient in gradients:
+        parameter.grad = torch.tensor(gradient)
+        theirs.step()
+    np.testing.assert_allclose(descend(own, weights, gradients), parameter.detach().numpy(), rtol=1e-12)
+
+
 def test_the_first_step_of_adam_has_the_size_of_the_learning_rate():
     weights = descend(Adam(0.5), [0.0, 0.0, 0.0], [[1e-3, -1e3, 0.0]])
     np.testing.assert_allclose(weights, [-0.5, 0.5, 0], rtol=1e-4)
 
 
-@pytest.mark.parametrize("optimizer", [SGD(), Adam()], ids=str)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
 def test_updates_are_in_place_keep_single_precision_and_share_nothing(optimizer, rng):
     gradient = rng.normal(size=4).astype(np.float32)
     kept = gradient.copy()
@@ -106,6 +169,12 @@ def test_an_exploding_gradient_in_single_precision_is_clipped_and_not_lost():
         (Adam(beta1=1), r"beta1 is 1; numbers in \[0, 1\)"),
         (Adam(beta2=-0.1), r"beta2 is -0.1; numbers in \[0, 1\)"),
         (Adam(epsilon=0), "epsilon is 0; positive numbers"),
+        (SGD(momentum=1.0), r"momentum is 1.0; numbers in \[0, 1\)"),
+        (SGD(nesterov=True), "nesterov is True and momentum is 0; a momentum above 0"),
+        (RMSProp(decay=1), r"decay is 1; numbers in \[0, 1\)"),
+        (RMSProp(epsilon=0), "epsilon is 0; positive numbers"),
+        (Adagrad(epsilon=-1.0), "epsilon is -1.0; positive numbers"),
+        (AdamW(0.1, weight_decay=10), "weight_decay is 10; numbers from 0 to below 1 / learning_rate"),
     ],
 )
 def test_hyperparameters_are_checked(optimizer, message):
