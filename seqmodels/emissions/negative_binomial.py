@@ -1,0 +1,164 @@
+"""Counts that vary more than Poisson's."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import special
+
+from .base import keep_without_mass, observed_mass, refuse
+from .columns import FARTHEST, Columns, is_count, levels
+from .special import stirling_error, times_log_ratio
+
+__all__ = ["NegativeBinomial", "NegativeBinomialParameters"]
+
+SMALLEST, LARGEST = 1e-3, 1e6  # sizes that are told apart
+N_NODES = 128
+_ANGLES = (np.arange(N_NODES) + 0.5) * (np.pi / N_NODES)
+NODES = np.log(SMALLEST) + np.log(LARGEST / SMALLEST) * (1 - np.cos(_ANGLES)) / 2  # Chebyshev's points, rising
+WEIGHTS = np.sin(_ANGLES) * (-1.0) ** np.arange(N_NODES)
+
+
+class NegativeBinomialParameters(NamedTuple):
+    """Parameters of :class:`NegativeBinomial`."""
+
+    means: np.ndarray  # (..., D)
+    sizes: np.ndarray  # (..., D)
+
+
+class NegativeBinomialStatistics(NamedTuple):
+    """Expected visits that saw each column, sums of what they saw, and of slopes of ``log Gamma(size + x)``."""
+
+    mass: np.ndarray  # (..., D)
+    sums: np.ndarray  # (..., D)
+    slopes: np.ndarray  # (..., D, N_NODES), by the logarithm of the size, less those of x = 0
+
+
+class NegativeBinomial(Columns):
+    """Counts in D columns, independent of each other given the state, of variance ``mean + mean^2 / size``.
+
+    In terms of `scipy.stats.nbinom`, ``n = size`` and ``p = size / (size + mean)``. A size may be any number between
+    0.001 and 1,000,000; at the largest, which data of no more than Poisson's variance attain, the distribution is
+    Poisson's for all but huge counts. A missing entry is left out; the others of its row count.
+
+    The M-step has no statistics of a few numbers. Its equation for the size, an analytic function of the size's
+    logarithm, is gathered at Chebyshev's points and interpolated to the last digits (Berrut and Trefethen 2004,
+    Barycentric Lagrange interpolation); it has one root (Levin and Reeds 1977).
+    """
+
+    Parameters = NegativeBinomialParameters
+    accepted = "counts (integers from 0)"
+    discrete = True
+
+    def possible(self, values):
+        return is_count(values)
+
+    def entries(self, values, parameters):
+        """Loader's (2000) arrangement: no large terms cancel."""
+        means, sizes = parameters
+        x = np.maximum(values, 1.0)
+        excess = values - means
+        density = times_log_ratio(sizes, sizes + x, sizes + means, excess)
+        density = density + times_log_ratio(x, (sizes + x) * means, (sizes + means) * x, -sizes * excess)
+        density = density + stirling_error(sizes + x) - stirling_error(sizes) - stirling_error(x)
+        density = density - 0.5 * np.log(2 * np.pi * x) - 0.5 * np.log1p(x / sizes)
+        return np.where(values == 0, -sizes * np.log1p(means / sizes), density)
+
+    # ---------------------------------------------------------------- hidden Markov models
+
+    def rough(self, sequences):
+        start = NegativeBinomialParameters(*np.ones((2, 1, sequences.n_features)))
+        values = sequences.values.astype(float)
+        return self.maximize(self.sufficient_statistics(values, np.ones((len(values), 1)), start), start)
+
+    def sufficient_statistics(self, values, visits, parameters):
+        """Mass, sums, and slopes at the nodes, gathered over distinct counts."""
+        sizes, slopes = np.exp(NODES), []
+        for column in values.T:
+            distinct, rows = levels(column)
+            counted = [np.bincount(rows, own, len(distinct) + 1)[:-1] for own in visits.T]
+            table = sizes * (special.digamma(distinct[:, None] + sizes) - special.digamma(sizes))
+            slopes.append(np.array(counted) @ table)
+        mass = observed_mass(values, visits)
+        return NegativeBinomialStatistics(mass, visits.T @ np.nan_to_num(values), np.stack(slopes, axis=1))
+
+    def maximize(self, statistics, parameters):
+        """Means, and the sizes at which the slope of the log-likelihood is zero."""
+        mass, sums, slopes = statistics
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = sums / mass
+            sizes = _root(slopes / mass[..., None], means)
+        return NegativeBinomialParameters(
+            keep_without_mass(mass, means, parameters.means), keep_without_mass(sums, sizes, parameters.sizes)
+        )
+
+    def check_parameters(self, parameters):
+        refuse(parameters.means < 0, parameters.means, "means from 0")
+        refuse(~(parameters.sizes > 0), parameters.sizes, "positive sizes")
+
+    # ---------------------------------------------------------------- networks
+
+    def fit_marginal(self, sequences, weights=None):
+        means, sizes = super().fit_marginal(sequences, weights)
+        return NegativeBinomialParameters(np.where(means > 0, means, 0.5 / max(1, sequences.n_observations)), sizes)
+
+    def limits(self, marginal):
+        sizes = np.log(marginal.sizes)
+        return (-FARTHEST, FARTHEST), (np.log(SMALLEST) - sizes, np.log(LARGEST) - sizes)
+
+    def from_raw(self, raw, marginal):
+        """``mean = marginal mean * exp(first)`` and ``size = marginal size * exp(second)``."""
+        means, sizes = self.limited(raw, marginal)
+        return NegativeBinomialParameters(marginal.means * np.exp(means), marginal.sizes * np.exp(sizes))
+
+    def slopes(self, values, parameters, marginal):
+        means, sizes = parameters
+        step = (values - means) / (sizes + means)
+        in_size = special.digamma(sizes + values) - special.digamma(sizes) - np.log1p(means / sizes) - step
+        return sizes * step, sizes * in_size
+
+    # ---------------------------------------------------------------- both
+
+    def sample(self, parameters, generator):
+        return generator.poisson(generator.gamma(parameters.sizes, parameters.means / parameters.sizes)).astype(float)
+
+    def mean(self, parameters):
+        return parameters.means
+
+    def mode(self, parameters):
+        return np.floor(parameters.means * np.maximum(1 - 1 / parameters.sizes, 0.0))
+
+    def cdf(self, values, parameters):
+        success = parameters.sizes / (parameters.sizes + parameters.means)
+        below = special.betainc(parameters.sizes, np.maximum(np.floor(values), 0.0) + 1, success)
+        return np.where(values < 0, 0.0, below)
+
+
+def _root(slopes, means):
+    """The size (...) at which interpolated mean slopes (..., N_NODES) are those of the normalising term."""
+
+    def excess(at, slope):
+        size = np.exp(at)
+        return slope - size * np.log1p(means[..., None] / size)
+
+    at_nodes = excess(NODES, slopes)
+    falls = at_nodes <= 0
+    after = np.where(falls.any(axis=-1), falls.argmax(axis=-1), N_NODES)[..., None]  # the first below
+    before = np.clip(after - 1, 0, None)
+    after = np.minimum(after, N_NODES - 1)  # beside `before`, or the same at either end
+    low, high = NODES[before], NODES[after]
+    f_low, f_high = (np.take_along_axis(at_nodes, index, axis=-1) for index in (before, after))
+    at = high
+    for _ in range(40):  # the false position, in Illinois style
+        last = at
+        with np.errstate(invalid="ignore", divide="ignore"):
+            at = np.where(f_high < f_low, low - f_low * (high - low) / (f_high - f_low), high)
+        if not np.any(np.abs(at - last) > 1e-11):
+            break
+        shares = at - NODES
+        shares = WEIGHTS / np.where(shares == 0, 1e-200, shares)
+        value = excess(at, (shares * slopes).sum(axis=-1, keepdims=True) / shares.sum(axis=-1, keepdims=True))
+        above = value > 0
+        f_high, f_low = np.where(above, 0.5 * f_high, value), np.where(above, value, 0.5 * f_low)
+        low, high = np.where(above, at, low), np.where(above, high, at)
+    at = np.where(falls.all(axis=-1), np.log(SMALLEST), np.where(falls.any(axis=-1), at[..., 0], np.log(LARGEST)))
+    return np.exp(at)
