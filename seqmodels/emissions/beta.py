@@ -7,7 +7,8 @@ from scipy import special
 
 from .base import keep_without_mass, refuse
 from .columns import FARTHEST, ExponentialFamily, means_of, pooled, warn_of_a_floor
-from .special import HALF_LOG_2PI, stirling_error, times_log_ratio, trigamma
+from .equations import beta_dispersion, beta_parameters
+from .special import HALF_LOG_2PI, stirling_error, times_log_ratio
 
 __all__ = ["Beta", "BetaParameters"]
 
@@ -63,12 +64,11 @@ class Beta(ExponentialFamily):
         mass, logs, other_logs = means_of(statistics.sums)
         logs, other_logs = (np.where(mass > 0, means, -1.0) for means in (logs, other_logs))
         total, *sums = pooled(statistics.sums)
-        overall = _dispersion(*(each / total for each in sums))
-        floor = np.maximum(FLOOR * np.where(overall > 1e-13, overall, 1.0), LEAST_DISPERSION)
-        found = _top(logs, other_logs, floor)
-        beyond = found.sum(axis=0) > 0.5 / floor
-        warn_of_a_floor("a Beta dispersion fell to its floor, 1e-06 times that of the data", beyond & (mass > 0))
-        found = np.where(beyond, _top_at(0.5 / floor, logs - other_logs), found)
+        overall = beta_dispersion(*(each / total for each in sums))
+        most = 0.5 / np.maximum(FLOOR * np.where(overall > 1e-13, overall, 1.0), LEAST_DISPERSION)
+        found = beta_parameters(logs, other_logs, most)
+        acts = (mass > 0) & (found.sum(axis=0) >= most * (1 - 1e-9))
+        warn_of_a_floor("a Beta dispersion fell to its floor, 1e-06 times that of the data", acts)
         return BetaParameters(*(keep_without_mass(mass, new, old) for new, old in zip(found, parameters, strict=True)))
 
     def check_parameters(self, parameters):
@@ -111,53 +111,3 @@ class Beta(ExponentialFamily):
 
     def cdf(self, values, parameters):
         return special.betainc(*parameters, np.clip(values, 0.0, 1.0))
-
-
-def _dispersion(logs, other_logs):
-    """1 less both geometric means: about ``1 / (2 (alpha + beta))`` where that is small."""
-    return 1 - np.exp(logs) - np.exp(other_logs)
-
-
-def _top(logs, other_logs, floor):
-    """Alphas and betas (2, ...) at the top of ``alpha logs + beta other_logs - log B(alpha, beta)``.
-
-    By Newton's method, whose steps are shortened until they climb; it is left where both are far beyond the floor.
-    """
-    start = 0.5 / np.maximum(_dispersion(logs, other_logs), floor)
-    at = np.stack([0.5 + np.exp(logs) * start, 0.5 + np.exp(other_logs) * start])
-    means = np.stack([logs, other_logs])
-
-    def height(at):
-        return (at * means).sum(axis=0) - special.betaln(*at)
-
-    for _ in range(60):
-        of_total, curvature = special.digamma(at.sum(axis=0)), trigamma(at)
-        slopes = means - special.digamma(at) + of_total
-        # the matrix of second derivatives is a diagonal and one number everywhere
-        solved, ones = slopes / curvature, 1 / curvature
-        shared = trigamma(at.sum(axis=0))
-        step = solved + ones * (shared * solved.sum(axis=0) / (1 - shared * ones.sum(axis=0)))
-        share = np.minimum(1.0, 0.9 / np.maximum(np.max(-step / at, axis=0), 1e-300))
-        before = height(at)
-        for _ in range(30):
-            falls = height(at + share * step) < before - 1e-9 * (1 + np.abs(before))
-            if not falls.any():
-                break
-            share = np.where(falls, 0.5 * share, share)
-        moving = at.sum(axis=0) < 4 * 0.5 / floor
-        at = np.where(moving, at + share * step, at)
-        if np.all(np.abs(step) <= 1e-8 * at, where=moving):  # the next one would be its square
-            break
-    return at
-
-
-def _top_at(total, difference):
-    """The same where ``alpha + beta = total``, by bisection of the mean's logit; `difference` of the mean logs."""
-    low, high = np.full(difference.shape, -700.0), np.full(difference.shape, 700.0)
-    for _ in range(70):
-        logit = 0.5 * (low + high)
-        a, b = total * special.expit(logit), total * special.expit(-logit)
-        with np.errstate(invalid="ignore"):
-            below = special.digamma(a) - special.digamma(b) < difference
-        low, high = np.where(below, logit, low), np.where(below, high, logit)
-    return np.stack([a, b])

@@ -7,7 +7,8 @@ from scipy import special
 
 from .base import keep_without_mass, refuse
 from .columns import FARTHEST, ExponentialFamily, means_of, pooled, warn_of_a_floor
-from .special import HALF_LOG_2PI, gamma_shape, log_minus_digamma, stirling_error, times_log_ratio
+from .equations import gamma_shape
+from .special import HALF_LOG_2PI, log_minus_digamma, stirling_error, times_log_ratio
 
 __all__ = ["Gamma", "GammaParameters"]
 

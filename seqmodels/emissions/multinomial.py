@@ -7,7 +7,7 @@ from scipy import special
 
 from .base import Emission, keep_without_mass, raise_at, refuse, refuse_unless_distributions
 from .columns import is_count
-from .special import stirling_error
+from .special import log_multinomial
 
 __all__ = ["Multinomial", "MultinomialParameters"]
 
@@ -62,7 +62,7 @@ class Multinomial(Emission):
 
     def log_density(self, values, parameters):
         with np.errstate(divide="ignore"):
-            return _log_probability(np.nan_to_num(values), np.log(parameters.probabilities))
+            return log_multinomial(np.nan_to_num(values), np.log(parameters.probabilities))
 
     def smoothed(self):
         return self if self.pseudo_count > 0 else Multinomial(0.5)
@@ -125,7 +125,7 @@ class Multinomial(Emission):
         missing = np.isnan(values).any(axis=-1)
         counts = np.where(missing[:, None], 0.0, values)
         out[...] = counts - counts.sum(axis=-1, keepdims=True) * np.exp(logs)
-        return _log_probability(counts, logs)
+        return log_multinomial(counts, logs)
 
     # ---------------------------------------------------------------- both
 
@@ -151,15 +151,3 @@ class Multinomial(Emission):
         at = np.clip(np.floor(values), 0.0, trials)
         below = special.betaincc(at + 1, np.maximum(trials - at, 1e-300), parameters.probabilities)
         return np.where(values < 0, 0.0, np.where(at >= trials, 1.0, below))
-
-
-def _log_probability(counts, logs):
-    """Of counts (..., D) from the logarithms of probabilities, in Loader's (2000) way: no large terms cancel."""
-    trials = counts.sum(axis=-1, keepdims=True)
-    x, expected = np.maximum(counts, 1.0), trials * np.exp(logs)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        close = np.abs(expected - counts) < 0.5 * counts
-        ratios = np.where(close, np.log1p(np.where(close, (expected - x) / x, 0.0)), np.log(trials) + logs - np.log(x))
-        terms = np.where(counts > 0, counts * ratios - stirling_error(x) - 0.5 * np.log(2 * np.pi * x), 0.0)
-    n = np.maximum(trials[..., 0], 1.0)
-    return terms.sum(axis=-1) + np.where(trials[..., 0] > 0, stirling_error(n) + 0.5 * np.log(2 * np.pi * n), 0.0)

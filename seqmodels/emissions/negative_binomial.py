@@ -7,15 +7,10 @@ from scipy import special
 
 from .base import keep_without_mass, observed_mass, refuse
 from .columns import FARTHEST, Columns, is_count, levels
+from .equations import SIZES, negative_binomial_size
 from .special import stirling_error, times_log_ratio
 
 __all__ = ["NegativeBinomial", "NegativeBinomialParameters"]
-
-SMALLEST, LARGEST = 1e-3, 1e6  # sizes that are told apart
-N_NODES = 128
-_ANGLES = (np.arange(N_NODES) + 0.5) * (np.pi / N_NODES)
-NODES = np.log(SMALLEST) + np.log(LARGEST / SMALLEST) * (1 - np.cos(_ANGLES)) / 2  # Chebyshev's points, rising
-WEIGHTS = np.sin(_ANGLES) * (-1.0) ** np.arange(N_NODES)
 
 
 class NegativeBinomialParameters(NamedTuple):
@@ -30,7 +25,7 @@ class NegativeBinomialStatistics(NamedTuple):
 
     mass: np.ndarray  # (..., D)
     sums: np.ndarray  # (..., D)
-    slopes: np.ndarray  # (..., D, N_NODES), by the logarithm of the size, less those of x = 0
+    slopes: np.ndarray  # (..., D, len(SIZES)), by the size's logarithm, less those of x = 0
 
 
 class NegativeBinomial(Columns):
@@ -40,9 +35,8 @@ class NegativeBinomial(Columns):
     0.001 and 1,000,000; at the largest, which data of no more than Poisson's variance attain, the distribution is
     Poisson's for all but huge counts. A missing entry is left out; the others of its row count.
 
-    The M-step has no statistics of a few numbers. Its equation for the size, an analytic function of the size's
-    logarithm, is gathered at Chebyshev's points and interpolated to the last digits (Berrut and Trefethen 2004,
-    Barycentric Lagrange interpolation); it has one root (Levin and Reeds 1977).
+    No few numbers are enough for the M-step: the equation of the size is gathered at many sizes, and interpolated to
+    the last digits. It has no more than one solution (Simonsen 1976).
     """
 
     Parameters = NegativeBinomialParameters
@@ -72,11 +66,11 @@ class NegativeBinomial(Columns):
 
     def sufficient_statistics(self, values, visits, parameters):
         """Mass, sums, and slopes at the nodes, gathered over distinct counts."""
-        sizes, slopes = np.exp(NODES), []
+        slopes = []
         for column in values.T:
             distinct, rows = levels(column)
             counted = [np.bincount(rows, own, len(distinct) + 1)[:-1] for own in visits.T]
-            table = sizes * (special.digamma(distinct[:, None] + sizes) - special.digamma(sizes))
+            table = SIZES * (special.digamma(distinct[:, None] + SIZES) - special.digamma(SIZES))
             slopes.append(np.array(counted) @ table)
         mass = observed_mass(values, visits)
         return NegativeBinomialStatistics(mass, visits.T @ np.nan_to_num(values), np.stack(slopes, axis=1))
@@ -86,7 +80,7 @@ class NegativeBinomial(Columns):
         mass, sums, slopes = statistics
         with np.errstate(invalid="ignore", divide="ignore"):
             means = sums / mass
-            sizes = _root(slopes / mass[..., None], means)
+            sizes = negative_binomial_size(slopes / mass[..., None], means)
         return NegativeBinomialParameters(
             keep_without_mass(mass, means, parameters.means), keep_without_mass(sums, sizes, parameters.sizes)
         )
@@ -103,7 +97,7 @@ class NegativeBinomial(Columns):
 
     def limits(self, marginal):
         sizes = np.log(marginal.sizes)
-        return (-FARTHEST, FARTHEST), (np.log(SMALLEST) - sizes, np.log(LARGEST) - sizes)
+        return (-FARTHEST, FARTHEST), (np.log(1e-3) - sizes, np.log(1e6) - sizes)
 
     def from_raw(self, raw, marginal):
         """``mean = marginal mean * exp(first)`` and ``size = marginal size * exp(second)``."""
@@ -131,34 +125,3 @@ class NegativeBinomial(Columns):
         success = parameters.sizes / (parameters.sizes + parameters.means)
         below = special.betainc(parameters.sizes, np.maximum(np.floor(values), 0.0) + 1, success)
         return np.where(values < 0, 0.0, below)
-
-
-def _root(slopes, means):
-    """The size (...) at which interpolated mean slopes (..., N_NODES) are those of the normalising term."""
-
-    def excess(at, slope):
-        size = np.exp(at)
-        return slope - size * np.log1p(means[..., None] / size)
-
-    at_nodes = excess(NODES, slopes)
-    falls = at_nodes <= 0
-    after = np.where(falls.any(axis=-1), falls.argmax(axis=-1), N_NODES)[..., None]  # the first below
-    before = np.clip(after - 1, 0, None)
-    after = np.minimum(after, N_NODES - 1)  # beside `before`, or the same at either end
-    low, high = NODES[before], NODES[after]
-    f_low, f_high = (np.take_along_axis(at_nodes, index, axis=-1) for index in (before, after))
-    at = high
-    for _ in range(40):  # the false position, in Illinois style
-        last = at
-        with np.errstate(invalid="ignore", divide="ignore"):
-            at = np.where(f_high < f_low, low - f_low * (high - low) / (f_high - f_low), high)
-        if not np.any(np.abs(at - last) > 1e-11):
-            break
-        shares = at - NODES
-        shares = WEIGHTS / np.where(shares == 0, 1e-200, shares)
-        value = excess(at, (shares * slopes).sum(axis=-1, keepdims=True) / shares.sum(axis=-1, keepdims=True))
-        above = value > 0
-        f_high, f_low = np.where(above, 0.5 * f_high, value), np.where(above, value, 0.5 * f_low)
-        low, high = np.where(above, at, low), np.where(above, high, at)
-    at = np.where(falls.all(axis=-1), np.log(SMALLEST), np.where(falls.any(axis=-1), at[..., 0], np.log(LARGEST)))
-    return np.exp(at)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import special
 
-__all__ = ["HALF_LOG_2PI", "gamma_shape", "log_minus_digamma", "stirling_error", "times_log_ratio", "trigamma"]
+__all__ = ["HALF_LOG_2PI", "log_minus_digamma", "log_multinomial", "stirling_error", "times_log_ratio", "trigamma"]
 
 HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 LARGE = 16.0
@@ -38,22 +38,6 @@ def trigamma(a):
     return special.zeta(2.0, a)
 
 
-def gamma_shape(dispersion):
-    """The a at which ``log a - psi(a)`` has a given positive value: a Gamma distribution's shape.
-
-    Newton's method on logarithms of both sides, which are almost a straight line; the first guess is good to 2 %
-    (Choi and Wette 1969, as quoted for the Gamma distribution everywhere).
-    """
-    s = np.asarray(dispersion, dtype=float)
-    a = (3 - s + np.sqrt((s - 3) ** 2 + 24 * s)) / (12 * s)
-    a = np.where(s > 100, 1 / s, a)
-    for _ in range(6):
-        value = log_minus_digamma(a)
-        slope = np.where(a < 1e4, (1 - a * trigamma(np.minimum(a, 1e4))) / value, -1.0)
-        a = a * np.exp(-np.log(value / s) / slope)
-    return a
-
-
 def times_log_ratio(factor, a, b, difference):
     """``factor * log(a / b)``, of numbers from 0 whose difference ``a - b`` is known better than they are.
 
@@ -63,3 +47,15 @@ def times_log_ratio(factor, a, b, difference):
         close = np.abs(difference) < 0.5 * b
         logarithm = np.where(close, np.log1p(np.where(close, difference / b, 0.0)), np.log(a / b))
         return np.where(factor == 0, 0.0, factor * logarithm)
+
+
+def log_multinomial(counts, logs):
+    """Log probabilities (...) of counts (..., D), given the logarithms of the probabilities of each trial."""
+    trials = counts.sum(axis=-1, keepdims=True)
+    x, expected = np.maximum(counts, 1.0), trials * np.exp(logs)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        close = np.abs(expected - counts) < 0.5 * counts
+        ratios = np.where(close, np.log1p(np.where(close, (expected - x) / x, 0.0)), np.log(trials) + logs - np.log(x))
+        terms = np.where(counts > 0, counts * ratios - stirling_error(x) - 0.5 * np.log(2 * np.pi * x), 0.0)
+    n = np.maximum(trials[..., 0], 1.0)
+    return terms.sum(axis=-1) + np.where(trials[..., 0] > 0, stirling_error(n) + 0.5 * np.log(2 * np.pi * n), 0.0)

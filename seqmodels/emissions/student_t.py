@@ -9,8 +9,9 @@ from ..arrays import map_arrays, mean_and_variance, take
 from .base import keep_without_mass, refuse
 from .columns import FARTHEST, ColumnsInTiles, warn_of_a_floor
 from .distances import StudentTTiles
+from .equations import gamma_shape
 from .laplace import Laplace
-from .special import gamma_shape, stirling_error
+from .special import stirling_error
 
 __all__ = ["StudentT", "StudentTParameters"]
 

@@ -7,6 +7,7 @@ from scipy import special, stats
 
 from .base import keep_without_mass, refuse
 from .columns import ExponentialFamily, means_of, pooled, warn_of_a_floor
+from .equations import mean_resultant, von_mises_concentration
 
 __all__ = ["VonMises", "VonMisesParameters"]
 
@@ -66,9 +67,10 @@ class VonMises(ExponentialFamily):
         overall = 1 - np.hypot(sum_of_cosines, sum_of_sines) / total
         floor = np.maximum(FLOOR * np.where(overall > 1e-13, overall, 1.0), LEAST_DISPERSION)
         warn_of_a_floor("a dispersion of angles fell to its floor, 1e-06 times that of the data", dispersions <= floor)
+        concentrations = von_mises_concentration(np.maximum(dispersions, floor))
         return VonMisesParameters(
             keep_without_mass(mass, np.arctan2(sines, cosines), parameters.locations),
-            keep_without_mass(mass, _concentration(np.maximum(dispersions, floor)), parameters.concentrations),
+            keep_without_mass(mass, concentrations, parameters.concentrations),
         )
 
     def check_parameters(self, parameters):
@@ -94,7 +96,7 @@ class VonMises(ExponentialFamily):
 
     def slopes(self, values, parameters, marginal):
         locations, concentrations = parameters
-        resultant = _resultant(concentrations)
+        resultant = mean_resultant(concentrations)
         there, here = values - marginal.locations, locations - marginal.locations
         unit = self._unit(marginal)
         return (
@@ -112,7 +114,7 @@ class VonMises(ExponentialFamily):
 
     def mixed_mean(self, weights, parameters):
         """The direction of the mean vector."""
-        vectors = _resultant(parameters.concentrations) * np.exp(1j * parameters.locations)
+        vectors = mean_resultant(parameters.concentrations) * np.exp(1j * parameters.locations)
         return np.angle((weights[..., None] * vectors).sum(axis=-2))
 
     def mode(self, parameters):
@@ -125,21 +127,3 @@ class VonMises(ExponentialFamily):
             stats.vonmises.cdf(x - locations, concentrations) for x in (np.clip(values, -np.pi, np.pi), -np.pi)
         )
         return np.clip(whole - first, 0.0, 1.0)
-
-
-def _resultant(concentrations):
-    """``E cos(x - location)``."""
-    return special.i1e(concentrations) / special.i0e(concentrations)
-
-
-def _concentration(dispersions):
-    """The concentration at which ``1 - I_1 / I_0`` has a given value, by Newton's method."""
-    resultant = 1 - dispersions
-    kappa = resultant * (1 + 1 / (dispersions * (2 - dispersions)))  # r (2 - r^2) / (1 - r^2), Banerjee et al. (2005)
-    for _ in range(8):
-        ratio = _resultant(kappa)
-        slope = np.where(kappa > 1e-8, 1 - ratio * ratio - ratio / np.maximum(kappa, 1e-8), 0.5)
-        large = kappa > 1e4  # there the slope is what is left of larger numbers
-        slope = np.where(large, 0.5 / np.maximum(kappa, 1.0) ** 2 * (1 + 0.5 / np.maximum(kappa, 1.0)), slope)
-        kappa = np.maximum(kappa + (resultant - ratio) / slope, 0.0)
-    return kappa

@@ -23,7 +23,7 @@ from seqmodels.emissions import (
 from seqmodels.rnn import LSTM, Adam
 
 TRUTHS = {  # two members of two or three columns
-    "Bernoulli": Bernoulli.Parameters(np.array([[0.1, 0.3, 0.2], [0.8, 0.9, 0.7]])),
+    "Bernoulli": Bernoulli.Parameters(np.array([[0.05, 0.1, 0.2], [0.9, 0.95, 0.7]])),
     "Poisson": Poisson.Parameters(np.array([[1.0, 4.0], [6.0, 15.0]])),
     "Gaussian": Gaussian.Parameters(np.array([[0.0, 5.0], [4.0, -5.0]]), np.array([[1.0, 9.0], [2.0, 1.0]])),
     "NegativeBinomial": NegativeBinomial.Parameters(np.array([[2.0, 30.0], [20.0, 4.0]]), np.array([[3.0, 2], [4, 6]])),
