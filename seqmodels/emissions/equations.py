@@ -65,7 +65,8 @@ def beta_parameters(logs, other_logs, most):
     No sum ``alpha + beta`` is above `most`: as the function is concave, the top is then where it has that value.
     """
     found = _top(logs, other_logs, most)
-    return np.where(found.sum(axis=0) > most, _top_of_total(most, logs - other_logs), found)
+    beyond = found.sum(axis=0) > most
+    return np.where(beyond, _top_of_total(most, logs - other_logs), found) if beyond.any() else found
 
 
 def _top(logs, other_logs, most):
@@ -137,8 +138,8 @@ def negative_binomial_size(slopes, means):
     after = np.minimum(after, _N_SIZES - 1)  # beside `before`, or the same at either end
     low, high = _NODES[before], _NODES[after]
     f_low, f_high = (np.take_along_axis(at_nodes, index, axis=-1) for index in (before, after))
-    at = high
-    for _ in range(40):  # the false position, in Illinois style
+    at, side = high, 0.0
+    for _ in range(16):  # the false position, in Illinois style
         last = at
         with np.errstate(invalid="ignore", divide="ignore"):
             at = np.where(f_high < f_low, low - f_low * (high - low) / (f_high - f_low), high)
@@ -147,8 +148,8 @@ def negative_binomial_size(slopes, means):
         shares = at - _NODES
         shares = _WEIGHTS / np.where(shares == 0, 1e-200, shares)
         value = excess(at, (shares * slopes).sum(axis=-1, keepdims=True) / shares.sum(axis=-1, keepdims=True))
-        above = value > 0
-        f_high, f_low = np.where(above, 0.5 * f_high, value), np.where(above, value, 0.5 * f_low)
-        low, high = np.where(above, at, low), np.where(above, high, at)
+        above, share = value > 0, np.where(np.sign(value) == side, 0.5, 1.0)  # an end that stays twice counts half
+        f_high, f_low = np.where(above, share * f_high, value), np.where(above, value, share * f_low)
+        low, high, side = np.where(above, at, low), np.where(above, high, at), np.sign(value)
     at = np.where(falls.all(axis=-1), _SMALLEST, np.where(falls.any(axis=-1), at[..., 0], _LARGEST))
     return np.exp(at)
