@@ -49,8 +49,8 @@ class Beta(ExponentialFamily):
 
     # ---------------------------------------------------------------- hidden Markov models
 
-    def features(self, values):
-        return np.log(values), np.log1p(-values)
+    def features(self, columns):
+        return np.log(columns), np.log1p(-columns)
 
     def coefficients(self, parameters):
         a, b = parameters

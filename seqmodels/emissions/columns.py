@@ -9,7 +9,7 @@ from ..arrays import aligned, map_arrays, padded, padded_width
 from .base import Emission, n_members, raise_at
 
 __all__ = [
-    "Columns", "ColumnsInTiles", "ExponentialFamily", "Sums", "is_count", "levels", "means_of", "pooled",
+    "Columns", "ColumnsInTiles", "ExponentialFamily", "Sums", "blocks", "is_count", "levels", "means_of", "pooled",
     "warn_of_a_floor",
 ]  # fmt: skip
 
@@ -124,14 +124,14 @@ class Sums(NamedTuple):
     sums: np.ndarray  # (..., 1 + F, D), the visits first
 
 
-class ExponentialFamily(Columns):
+class ExponentialFamily(ColumnsInTiles):
     """Columns whose log density is a sum of F :meth:`features`, each with a coefficient, and a constant.
 
     So a table of log densities is a matrix product, and so are the statistics.
     """
 
-    def features(self, values):
-        """F arrays like `values`."""
+    def features(self, columns):
+        """F arrays (D, n) of columns (D, n)."""
         raise NotImplementedError
 
     def coefficients(self, parameters):
@@ -142,33 +142,67 @@ class ExponentialFamily(Columns):
         """A member (leading axis 1) for columns of which nothing is observed."""
         raise NotImplementedError
 
-    def _stacked(self, values):
-        """A one and the features of each entry, zeros where it is missing, (n, (1 + F) D)."""
-        missing = np.isnan(values)
-        with np.errstate(invalid="ignore"):
-            stacked = np.stack([np.ones(values.shape), *self.features(values)], axis=1)
-        if missing.any():
-            stacked[np.broadcast_to(missing[:, None], stacked.shape)] = 0.0
-        return stacked.reshape(len(values), -1)
-
-    def log_table(self, values, parameters):
-        with np.errstate(divide="ignore"):
-            coefficients = np.stack(self.coefficients(parameters), axis=1)  # (K, 1 + F, D)
-        if not np.isfinite(coefficients).all():
-            return super().log_table(values, parameters)
-        return self._stacked(values) @ coefficients.reshape(len(coefficients), -1).T
-
     def rough(self, sequences):
         start = self.standard(sequences.n_features)
-        values = sequences.values.astype(float)
-        return self.maximize(self.sufficient_statistics(values, np.ones((len(values), 1)), start), start)
+        visits = np.ones((sequences.n_observations, 1))
+        return self.maximize(self.sufficient_statistics(sequences.values, visits, start), start)
 
-    def sufficient_statistics(self, values, visits, parameters):
+    def in_tiles(self, parameters, width):
+        return FeatureTiles(self, parameters, width)
+
+
+class FeatureTiles:
+    """Tiles of observations (n, D) under members of an exponential family; a missing entry is left out.
+
+    Parameters
+    ----------
+    family : ExponentialFamily
+    parameters : NamedTuple
+        Leading axis K.
+    width : int
+        L, the number of states with their padding.
+    """
+
+    def __init__(self, family, parameters, width):
+        self.family, self.K = family, n_members(parameters)
+        with np.errstate(divide="ignore"):
+            coefficients = np.stack(family.coefficients(parameters), axis=1)  # (K, 1 + F, D)
+        self.shape = coefficients.shape[1:]
+        self.coefficients = padded(coefficients.reshape(self.K, -1), width, coefficients[0].size)
+
+    def _stacked(self, values):
+        """A one and the features of each entry, zeros where it is missing, ((1 + F) D, n)."""
+        columns = np.ascontiguousarray(values.T, dtype=float)  # rows of two or three numbers would take far longer
+        stacked = np.concatenate([np.ones(columns.shape), *self.family.features(columns)])
+        missing = np.isnan(columns)
+        if missing.any():
+            stacked.reshape(-1, *columns.shape)[:, missing] = 0.0
+        return stacked
+
+    def fill_log_table(self, values, out):
+        """Write log densities to `out` (n, L)."""
+        for rows in blocks(*values.shape):
+            np.matmul(self._stacked(values[rows]).T, self.coefficients.T, out=out[rows])
+        out[:, self.K :] = -np.inf
+
+    def statistics(self, values, visits):
         """Mass and sums of features."""
-        return Sums((visits.T @ self._stacked(values)).reshape(visits.shape[1], -1, values.shape[1]))
+        sums = np.zeros(self.coefficients.shape)
+        for rows in blocks(*values.shape):
+            sums += visits[rows].T @ self._stacked(values[rows]).T
+        return Sums(sums[: self.K].reshape(self.K, *self.shape))
 
 
 # -------------------------------------------------------------------- helpers
+
+
+def blocks(n, D):
+    """Parts of n rows of D numbers, so small that what is made of them stays in the cache.
+
+    And below what the system takes back as soon as it is free, only to clear it again for the next.
+    """
+    size = max(64, 4096 // D)
+    return [slice(first, min(first + size, n)) for first in range(0, n, size)]
 
 
 def is_count(values):

@@ -11,6 +11,7 @@ import numpy as np
 from ..arrays import LONGEST_VECTOR, aligned, padded, vector_length
 from ..jit import kernel
 from ..simd import load, maximum, number, splat, store, where_positive
+from .columns import blocks
 
 __all__ = ["LaplaceStatistics", "LaplaceTiles", "Spread", "StudentTStatistics", "StudentTTiles"]
 
@@ -82,14 +83,17 @@ class Tiles:
         """Sums (D, L) as (K, D)."""
         return [np.ascontiguousarray(array[:, : self.K].T) for array in sums]
 
-    def spread(self, values, visits):
-        """Moments about the centre of all locations."""
-        deviations = values - self.centre
-        missing = np.isnan(deviations)
-        if missing.any():
-            deviations = np.where(missing, 0.0, deviations)
-        powers = np.concatenate([~missing, deviations, deviations**2], axis=1)
-        return Spread(*np.split(visits[:, : self.K].T @ powers, 3, axis=1))
+    def spread(self, values, visits, mass):
+        """Moments about the centre of all locations, given the visits (K, D) that saw each column."""
+        sums, squares = np.zeros((2, self.width, self.D))
+        for rows in blocks(*values.shape):
+            deviations = np.ascontiguousarray(values[rows].T) - self.centre[:, None]
+            missing = np.isnan(deviations)
+            if missing.any():
+                deviations[missing] = 0.0
+            sums += visits[rows].T @ deviations.T
+            squares += visits[rows].T @ (deviations * deviations).T
+        return Spread(mass, sums[: self.K], squares[: self.K])
 
 
 class LaplaceTiles(Tiles):
@@ -119,7 +123,8 @@ class LaplaceTiles(Tiles):
         values = np.ascontiguousarray(values, dtype=float)
         sums = [aligned(self.D, self.width) for _ in range(5)]
         self.kernels.laplace_sums(values, visits, self.locations, self.near, *sums)
-        return LaplaceStatistics(*self.apart(sums), self.spread(values, visits))
+        sums = self.apart(sums)
+        return LaplaceStatistics(*sums, self.spread(values, visits, sums[0]))
 
 
 class StudentTTiles(Tiles):
@@ -141,27 +146,31 @@ class StudentTTiles(Tiles):
         self.constants, self.powers = self.of_states(constants), self.of_states(0.5 * (degrees + 1))
         self.inverses, self.largest = self.of_states(1 / (degrees * scales**2)), self.of_states(1 + 1 / degrees)
 
-    def _logs(self, values, d):
-        """Logarithms (n, L) of 1 + z^2 / degrees in one column."""
-        logs = aligned(len(values), self.width)
-        self.kernels.student_quotients(values, d, self.locations, self.inverses, logs)
-        return np.log(logs, out=logs)
+    def _logs(self, values):
+        """For each column of some rows: these, and the logarithms (n, L) of 1 + z^2 / degrees."""
+        all_rows = blocks(len(values), self.width)
+        memory = aligned(min(len(values), all_rows[0].stop), self.width) if all_rows else None
+        for rows in all_rows:
+            logs, own = memory[: rows.stop - rows.start], values[rows]
+            for d in range(self.D):
+                self.kernels.student_quotients(own, d, self.locations, self.inverses, logs)
+                yield rows, own, d, np.log(logs, out=logs)
 
     def fill_log_table(self, values, out):
         """Write log densities to `out` (n, L)."""
         values = np.ascontiguousarray(values, dtype=float)
         out[:] = self.start
-        for d in range(self.D):
-            self.kernels.student_log_densities(values, d, self._logs(values, d), self.constants, self.powers, out)
+        for rows, own, d, logs in self._logs(values):
+            self.kernels.student_log_densities(own, d, logs, self.constants, self.powers, out[rows])
 
     def statistics(self, values, visits):
         """Sums under expected precisions (Lange, Little and Taylor 1989)."""
         values = np.ascontiguousarray(values, dtype=float)
         sums = [aligned(self.D, self.width) for _ in range(5)]
-        for d in range(self.D):
-            arrays = self._logs(values, d), self.locations, self.inverses, self.largest
-            self.kernels.student_sums(values, d, visits, *arrays, *sums)
-        return StudentTStatistics(*self.apart(sums), self.spread(values, visits))
+        for rows, own, d, logs in self._logs(values):
+            self.kernels.student_sums(own, d, visits[rows], logs, self.locations, self.inverses, self.largest, *sums)
+        sums = self.apart(sums)
+        return StudentTStatistics(*sums, self.spread(values, visits, sums[0]))
 
 
 class Kernels(NamedTuple):
@@ -251,14 +260,15 @@ def by_distance(length):
     def student_sums(
         values, d, visits, logs, locations, inverses, largest, mass, precisions, sums, squares, sums_of_logs
     ):
-        """Sums (D, L) over the visits that saw column d."""
+        """Add to sums (D, L) over the visits that saw column d."""
         n, D = values.shape
         width = locations.shape[1] if SEVERAL else length
         for j in range(0, width, length):
             location, scaled = load(locations, d, j, length, width), load(inverses, d, j, length, width)
             most = load(largest, d, j, length, width)
-            seen, zeroth, logarithms = splat(0.0, length), splat(0.0, length), splat(0.0, length)
-            first, second = splat(0.0, length), splat(0.0, length)
+            seen, zeroth = load(mass, d, j, length, width), load(precisions, d, j, length, width)
+            first, second = load(sums, d, j, length, width), load(squares, d, j, length, width)
+            logarithms = load(sums_of_logs, d, j, length, width)
             for i in range(n):
                 x = number(values, i, d, D)
                 if not np.isnan(x):

@@ -37,8 +37,8 @@ class Exponential(ExponentialFamily):
 
     # ---------------------------------------------------------------- hidden Markov models
 
-    def features(self, values):
-        return (values,)
+    def features(self, columns):
+        return (columns,)
 
     def coefficients(self, parameters):
         return -np.log(parameters.scales), -1 / parameters.scales

@@ -48,8 +48,8 @@ class Gamma(ExponentialFamily):
 
     # ---------------------------------------------------------------- hidden Markov models
 
-    def features(self, values):
-        return np.log(values), values
+    def features(self, columns):
+        return np.log(columns), columns
 
     def coefficients(self, parameters):
         a, scales = parameters

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special
 
 from .base import keep_without_mass, refuse
-from .columns import FARTHEST, ExponentialFamily, is_count, means_of
+from .columns import FARTHEST, Columns, ExponentialFamily, is_count, means_of
 
 __all__ = ["Geometric", "GeometricParameters"]
 
@@ -37,8 +37,12 @@ class Geometric(ExponentialFamily):
 
     # ---------------------------------------------------------------- hidden Markov models
 
-    def features(self, values):
-        return (values,)
+    def log_table(self, values, parameters):
+        certain = np.any(parameters.probabilities == 1)  # whose logarithm of failure is no factor
+        return Columns.log_table(self, values, parameters) if certain else super().log_table(values, parameters)
+
+    def features(self, columns):
+        return (columns,)
 
     def coefficients(self, parameters):
         return np.log(parameters.probabilities), np.log1p(-parameters.probabilities)

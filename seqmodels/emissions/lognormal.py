@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from ..arrays import mean_and_variance
+from ..arrays import map_arrays, mean_and_variance
 from .base import refuse
-from .columns import FARTHEST, Columns
+from .columns import FARTHEST, ColumnsInTiles, blocks
 from .covariance import VARIANCE_FLOOR
 from .gaussian import Gaussian, GaussianParameters
 from .special import HALF_LOG_2PI
@@ -24,7 +24,7 @@ class LogNormalParameters(NamedTuple):
     scales: np.ndarray  # (..., D), standard deviations of the logarithms
 
 
-class LogNormal(Columns):
+class LogNormal(ColumnsInTiles):
     """Positive numbers in D columns, independent of each other given the state, with normal logarithms.
 
     The floor of the variance of logarithms is that of :class:`~seqmodels.emissions.Gaussian`: a millionth of the
@@ -44,9 +44,8 @@ class LogNormal(Columns):
 
     # ---------------------------------------------------------------- hidden Markov models
 
-    def log_table(self, values, parameters):
-        logs = np.log(values)
-        return Gaussian().log_table(logs, _of_logarithms(parameters)) - np.nansum(logs, axis=1)[:, None]
+    def in_tiles(self, parameters, width):
+        return LogTiles(Gaussian().in_tiles(_of_logarithms(parameters), width))
 
     def points(self, values):
         return super().points(np.log(values))
@@ -54,10 +53,6 @@ class LogNormal(Columns):
     def rough(self, sequences):
         mean, variances = mean_and_variance(np.log(sequences.values.astype(float)))
         return LogNormalParameters(mean[None], np.sqrt(np.where(variances > 0, variances, 1.0))[None])
-
-    def sufficient_statistics(self, values, visits, parameters):
-        """Moments of the logarithms about their means in `parameters`."""
-        return Gaussian().sufficient_statistics(np.log(values), visits, _of_logarithms(parameters))
 
     def maximize(self, statistics, parameters):
         """Means and standard deviations of the logarithms."""
@@ -95,6 +90,26 @@ class LogNormal(Columns):
     def cdf(self, values, parameters):
         with np.errstate(divide="ignore"):
             return special.ndtr((np.log(np.maximum(values, 0.0)) - parameters.locations) / parameters.scales)
+
+
+class LogTiles:
+    """Tiles of observations (n, D) by Gaussian ones (n, D) of their logarithms."""
+
+    def __init__(self, gaussian):
+        self.gaussian = gaussian
+
+    def fill_log_table(self, values, out):
+        """Write log densities to `out` (n, L)."""
+        for rows in blocks(*values.shape):
+            logs = np.log(values[rows])
+            self.gaussian.fill_log_table(logs, out[rows])
+            totals = np.einsum("nd->n", np.where(np.isnan(logs), 0.0, logs))
+            out[rows] -= totals[:, None]
+
+    def statistics(self, values, visits):
+        """Moments of the logarithms about their means."""
+        parts = [self.gaussian.statistics(np.log(values[rows]), visits[rows]) for rows in blocks(*values.shape)]
+        return map_arrays(lambda *arrays: np.sum(arrays, axis=0), *parts)
 
 
 def _of_logarithms(parameters):

@@ -44,8 +44,12 @@ class VonMises(ExponentialFamily):
 
     # ---------------------------------------------------------------- hidden Markov models
 
-    def features(self, values):
-        return np.cos(values), np.sin(values)
+    def features(self, columns):
+        """Cosine and sine, by the tangent of half the angle: numpy has a fast one, where it has slow ones of these."""
+        tangent = np.tan(0.5 * columns)
+        square = tangent * tangent
+        share = 1 / (1 + square)
+        return (1 - square) * share, (tangent + tangent) * share
 
     def coefficients(self, parameters):
         locations, concentrations = parameters
