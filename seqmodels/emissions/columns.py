@@ -13,6 +13,8 @@ __all__ = [
     "warn_of_a_floor",
 ]  # fmt: skip
 
+LARGE_TERMS = 1e5
+"""Terms of a log density at the mean, beyond which what is left of them has lost too many digits."""
 FARTHEST = 30.0
 """Logarithms of ratios to the marginal's parameters that a network may reach: 1e13."""
 
@@ -164,9 +166,11 @@ class FeatureTiles:
     """
 
     def __init__(self, family, parameters, width):
-        self.family, self.K = family, n_members(parameters)
-        with np.errstate(divide="ignore"):
+        self.family, self.parameters, self.K = family, parameters, n_members(parameters)
+        with np.errstate(divide="ignore", invalid="ignore"):
             coefficients = np.stack(family.coefficients(parameters), axis=1)  # (K, 1 + F, D)
+            terms = coefficients[:, 1:] * np.stack(family.features(family.mean(parameters)), axis=1)
+        self.cancels = not np.all(np.abs(terms) < LARGE_TERMS)
         self.shape = coefficients.shape[1:]
         self.coefficients = padded(coefficients.reshape(self.K, -1), width, coefficients[0].size)
 
@@ -182,7 +186,10 @@ class FeatureTiles:
     def fill_log_table(self, values, out):
         """Write log densities to `out` (n, L)."""
         for rows in blocks(*values.shape):
-            np.matmul(self._stacked(values[rows]).T, self.coefficients.T, out=out[rows])
+            if self.cancels:
+                out[rows, : self.K] = Columns.log_table(self.family, values[rows], self.parameters)
+            else:
+                np.matmul(self._stacked(values[rows]).T, self.coefficients.T, out=out[rows])
         out[:, self.K :] = -np.inf
 
     def statistics(self, values, visits):

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special
 
 from .base import keep_without_mass, refuse
-from .columns import FARTHEST, Columns, ExponentialFamily, is_count, means_of
+from .columns import FARTHEST, ExponentialFamily, is_count, means_of
 
 __all__ = ["Geometric", "GeometricParameters"]
 
@@ -36,10 +36,6 @@ class Geometric(ExponentialFamily):
         return special.xlog1py(values, -p) + np.log(p)
 
     # ---------------------------------------------------------------- hidden Markov models
-
-    def log_table(self, values, parameters):
-        certain = np.any(parameters.probabilities == 1)  # whose logarithm of failure is no factor
-        return Columns.log_table(self, values, parameters) if certain else super().log_table(values, parameters)
 
     def features(self, columns):
         return (columns,)
