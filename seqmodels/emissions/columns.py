@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import aligned, map_arrays, padded, padded_width
-from .base import Emission, n_members, raise_at
+from .base import Emission, n_members, raise_abstract, raise_at
 
 __all__ = [
     "Columns", "ColumnsInTiles", "ExponentialFamily", "Sums", "blocks", "is_count", "levels", "means_of", "pooled",
@@ -42,7 +42,7 @@ class Columns(Emission):
 
     def entries(self, values, parameters):
         """Log densities of entries; all arrays broadcast against each other."""
-        raise NotImplementedError
+        raise_abstract(self, "entries")
 
     def log_density(self, values, parameters):
         return self._observed(values, parameters).sum(axis=-1)
@@ -73,11 +73,11 @@ class Columns(Emission):
 
     def limits(self, marginal):
         """Lowest and highest raw outputs, one pair a parameter; a pair may be of arrays (D,)."""
-        raise NotImplementedError
+        raise_abstract(self, "limits")
 
     def slopes(self, values, parameters, marginal):
         """Derivatives of :meth:`entries` in the raw outputs, one array (n, D) a parameter."""
-        raise NotImplementedError
+        raise_abstract(self, "slopes")
 
     def n_raw(self, marginal):
         """One a parameter."""
@@ -106,7 +106,7 @@ class Columns(Emission):
 
 
 class ColumnsInTiles(Columns):
-    """Columns whose log densities and statistics are made in short vectors of states, see :meth:`in_tiles`."""
+    """Columns whose log densities and statistics are made tile by tile, by what :meth:`in_tiles` gives."""
 
     def log_table(self, values, parameters):
         K = n_members(parameters)
@@ -134,20 +134,21 @@ class ExponentialFamily(ColumnsInTiles):
 
     def features(self, columns):
         """F arrays (D, n) of columns (D, n)."""
-        raise NotImplementedError
+        raise_abstract(self, "features")
 
     def coefficients(self, parameters):
         """The constant, and the F factors of the features; arrays (..., D)."""
-        raise NotImplementedError
+        raise_abstract(self, "coefficients")
 
     def standard(self, D):
         """A member (leading axis 1) for columns of which nothing is observed."""
-        raise NotImplementedError
+        raise_abstract(self, "standard")
 
     def rough(self, sequences):
         start = self.standard(sequences.n_features)
-        visits = np.ones((sequences.n_observations, 1))
-        return self.maximize(self.sufficient_statistics(sequences.values, visits, start), start)
+        rows = [sequences.values[part] for part in blocks(sequences.n_observations, 1)]
+        parts = [self.sufficient_statistics(values, np.ones((len(values), 1)), start) for values in rows]
+        return self.maximize(map_arrays(lambda *arrays: np.sum(arrays, axis=0), *parts), start)
 
     def in_tiles(self, parameters, width):
         return FeatureTiles(self, parameters, width)
@@ -222,7 +223,7 @@ def levels(column):
     """The U distinct values of what is observed in a column of counts, and which each is: U where one is missing."""
     missing = np.isnan(column)
     top = np.max(column, initial=-1.0, where=~missing)
-    if top < 4 * len(column) + 1000:  # a table of all counts up to the largest is no longer than the column
+    if top < 2 * len(column):  # as good as a table of all counts up to the largest
         return np.arange(top + 1), np.where(missing, top + 1, column).astype(np.intp)
     distinct, rows = np.unique(column, return_inverse=True)
     n_observed = len(distinct) - int(missing.any())

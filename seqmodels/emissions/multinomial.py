@@ -140,9 +140,9 @@ class Multinomial(Emission):
         """What every trial has for sure, and then the rest one by one (a mode is nowhere below mean - 1)."""
         p, trials = parameters.probabilities, parameters.trials[..., None]
         counts = np.floor(trials * p * (1 - 1e-12))
-        for _ in range(p.shape[-1]):
+        while np.any(left := counts.sum(axis=-1, keepdims=True) < trials):
             best = np.argmax(p / (counts + 1), axis=-1)[..., None] == np.arange(p.shape[-1])
-            counts = counts + (best & (counts.sum(axis=-1, keepdims=True) < trials))
+            counts = counts + (best & left)
         return counts
 
     def cdf(self, values, parameters):

@@ -88,7 +88,7 @@ class StudentT(ColumnsInTiles):
             scales = np.sqrt(np.maximum(np.where(held, scatter * precision, scatter), floor**2))
             dispersions = np.where(held, precision - 1, np.log(precision)) - log_precision
         degrees = np.clip(2 * gamma_shape(np.where(dispersions > 0, dispersions, 1 / MOST)), FEWEST, MOST)
-        acts = (mass > 0) & (scales <= floor)
+        acts = (mass > 0) & (scales <= floor * (1 + 1e-9))
         warn_of_a_floor("a scale fell to its floor, 1e-06 times the deviation of the data", acts)
         found = StudentTParameters(parameters.locations + shift, scales, degrees)
         return map_arrays(lambda new, old: keep_without_mass(mass, new, old), found, parameters)
