@@ -114,7 +114,7 @@ class Predictive:
 
     def mean_values(self):
         """Means (N, D)."""
-        return (self.weights[..., None] * self.emission.mean(self.parameters)).sum(axis=1)
+        return self.emission.mixed_mean(self.weights, self.parameters)
 
     def mode_values(self):
         """Modes (N, D)."""

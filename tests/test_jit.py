@@ -290,12 +290,12 @@ RUN_ALL = """
     import seqmodels
     from seqmodels.hmm import HMM
     from seqmodels.rnn import GRU, RNN
-    from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Poisson
+    from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Laplace, Poisson, StudentT
 
     scores = []
-    for emission in (Categorical(), Bernoulli(), Gaussian(), Poisson()):
+    for emission in (Categorical(), Bernoulli(), Gaussian(), Poisson(), StudentT(), Laplace()):
         X = [np.arange(12) % (2 if isinstance(emission, Bernoulli) else 5), np.array([1, 0, 1])]
-        if isinstance(emission, Gaussian):  # the kernels of HMMs know nothing of emissions
+        if isinstance(emission, Gaussian | StudentT | Laplace):  # the kernels of HMMs know nothing of emissions
             scores.append(HMM(2, emission, max_iter=2, random_state=0).fit(X).score(X))
         scores.append(RNN(GRU(3), emission, max_epochs=1, random_state=0).fit(X).score(X))
     kernels = [k for k in gc.get_objects() if isinstance(k, CPUDispatcher)]

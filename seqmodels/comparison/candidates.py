@@ -7,7 +7,7 @@ from sklearn.base import clone
 from ..base import SequenceModel
 from ..baselines import Independent, MarkovChain
 from ..datasets import Dataset
-from ..emissions import Categorical, Emission
+from ..emissions import Categorical, Emission, Multinomial
 from ..emissions.default import default_emission
 from ..hmm import HMM
 from ..rnn import GRU, LSTM, RNN, Adam, Elman
@@ -162,8 +162,8 @@ def default_models(X, emission=None):
         X, emission = X.sequences, X.emission if emission is None else emission
     X = Sequences.wrap(X)
     emission = default_emission(X) if emission is None else emission
-    if isinstance(emission, Categorical) and emission.pseudo_count == 0:
-        emission = Categorical(0.5, emission.unknown)
+    if isinstance(emission, Categorical | Multinomial):
+        emission = emission.smoothed()
     size = next(size for limit, size in SIZES.items() if X.n_observations < limit)
     models = {"HMM": [HMM(k, emission, n_init=size.n_init, max_iter=1000) for k in size.n_states]}
     for cell in (Elman(size.n_hidden), GRU(size.n_hidden), LSTM(size.n_hidden)):

@@ -2,21 +2,51 @@
 
 from .base import Emission
 from .bernoulli import Bernoulli, BernoulliParameters
+from .beta import Beta, BetaParameters
 from .categorical import Categorical, CategoricalParameters
+from .exponential import Exponential, ExponentialParameters
+from .gamma import Gamma, GammaParameters
 from .gaussian import Gaussian, GaussianParameters
+from .geometric import Geometric, GeometricParameters
+from .laplace import Laplace, LaplaceParameters
+from .lognormal import LogNormal, LogNormalParameters
 from .mixture import Mixture, MixtureParameters
+from .multinomial import Multinomial, MultinomialParameters
+from .negative_binomial import NegativeBinomial, NegativeBinomialParameters
 from .poisson import Poisson, PoissonParameters
+from .student_t import StudentT, StudentTParameters
+from .vonmises import VonMises, VonMisesParameters
 
 __all__ = [
     "Bernoulli",
     "BernoulliParameters",
+    "Beta",
+    "BetaParameters",
     "Categorical",
     "CategoricalParameters",
     "Emission",
+    "Exponential",
+    "ExponentialParameters",
+    "Gamma",
+    "GammaParameters",
     "Gaussian",
     "GaussianParameters",
+    "Geometric",
+    "GeometricParameters",
+    "Laplace",
+    "LaplaceParameters",
+    "LogNormal",
+    "LogNormalParameters",
     "Mixture",
     "MixtureParameters",
+    "Multinomial",
+    "MultinomialParameters",
+    "NegativeBinomial",
+    "NegativeBinomialParameters",
     "Poisson",
     "PoissonParameters",
+    "StudentT",
+    "StudentTParameters",
+    "VonMises",
+    "VonMisesParameters",
 ]

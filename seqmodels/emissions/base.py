@@ -87,6 +87,10 @@ class Emission(BaseEstimator):
         start = smoothed.rough(sequences)
         return take(smoothed.initial_parameters(sequences.values, weights[:, None], start, None), 0)
 
+    def mixed_mean(self, weights, parameters):
+        """Mean (..., D) of a mixture with weights (..., C) of members with leading axes (..., C)."""
+        return (weights[..., None] * self.mean(parameters)).sum(axis=-2)
+
     def smoothed(self):
         """The same family with enough of a prior that no value seen elsewhere becomes impossible."""
         return self

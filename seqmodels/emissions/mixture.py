@@ -202,7 +202,16 @@ class Mixture(Emission):
         return map_arrays(pick, parameters.components)
 
     def mean(self, parameters):
-        return (parameters.weights[..., None] * self.emission.mean(parameters.components)).sum(axis=-2)
+        return self.emission.mixed_mean(parameters.weights, parameters.components)
+
+    def mixed_mean(self, weights, parameters):
+        """That of all components at once, for families whose means are no sums."""
+        n = weights.ndim - 1
+        joint, components = map_arrays(
+            lambda array: array.reshape(*array.shape[:n], -1, *array.shape[n + 2 :]),
+            MixtureParameters(weights[..., None] * parameters.weights, parameters.components),
+        )
+        return self.emission.mixed_mean(joint, components)
 
     def mode(self, parameters):
         """The most probable of the components' modes."""

@@ -8,6 +8,7 @@ from scipy import special
 from ..arrays import mean_of_columns
 from ..jit import kernel
 from .base import Emission, keep_without_mass, observed_mass, raise_at, refuse
+from .columns import is_count
 
 __all__ = ["Poisson", "PoissonParameters"]
 
@@ -36,10 +37,7 @@ class Poisson(Emission):
 
     def check(self, sequences, name="X"):
         super().check(sequences, name)
-        values = sequences.values
-        with np.errstate(invalid="ignore"):
-            wrong = (values < 0) | (values != np.floor(values)) & ~np.isnan(values)
-        raise_at(wrong, sequences, name, "counts (integers from 0)")
+        raise_at(~is_count(sequences.values) & ~sequences.missing, sequences, name, "counts (integers from 0)")
 
     def log_density(self, values, parameters):
         rates = parameters.rates

@@ -11,15 +11,35 @@ from seqmodels.arrays import map_arrays, take
 from seqmodels.emissions import (
     Bernoulli,
     BernoulliParameters,
+    Beta,
+    BetaParameters,
     Categorical,
     CategoricalParameters,
     Emission,
+    Exponential,
+    ExponentialParameters,
+    Gamma,
+    GammaParameters,
     Gaussian,
     GaussianParameters,
+    Geometric,
+    GeometricParameters,
+    Laplace,
+    LaplaceParameters,
+    LogNormal,
+    LogNormalParameters,
     Mixture,
     MixtureParameters,
+    Multinomial,
+    MultinomialParameters,
+    NegativeBinomial,
+    NegativeBinomialParameters,
     Poisson,
     PoissonParameters,
+    StudentT,
+    StudentTParameters,
+    VonMises,
+    VonMisesParameters,
 )
 
 K = 3  # members, such as hidden states
@@ -45,10 +65,12 @@ class Case:
     @property
     def rows_are_whole(self):
         """Whether observations are either complete or missing altogether."""
-        return isinstance(self.base, Categorical) or not getattr(self.base, "_shape", Gaussian()._shape).independent
+        independent = getattr(self.base, "_shape", Gaussian()._shape).independent
+        return isinstance(self.base, Categorical | Multinomial) or not independent
 
 
 V = 4  # symbols; with a prior, one more for the unknown ones
+TRIALS = 5  # of multinomial members
 
 CASES = [
     Case("categorical", Categorical(), 1, K * (V - 1)),
@@ -61,6 +83,17 @@ CASES = [
     Case("gaussian spherical", Gaussian("spherical"), 2, K * (2 + 1)),
     Case("gaussian tied", Gaussian("tied"), 2, K * 2 + 3),
     Case("gaussian of one column", Gaussian(), 1, K * 2),
+    Case("negative binomial", NegativeBinomial(), 2, K * 2 * 2),
+    Case("geometric", Geometric(), 2, K * 2),
+    Case("multinomial", Multinomial(), 3, K * 2),
+    Case("multinomial with prior", Multinomial(0.3), 3, K * 2),
+    Case("student t", StudentT(), 2, K * 2 * 3),
+    Case("laplace", Laplace(), 2, K * 2 * 2),
+    Case("log-normal", LogNormal(), 2, K * 2 * 2),
+    Case("exponential", Exponential(), 2, K * 2),
+    Case("gamma", Gamma(), 2, K * 2 * 2),
+    Case("beta", Beta(), 2, K * 2 * 2),
+    Case("von mises", VonMises(), 2, K * 2 * 2),
     Case("mixture of categorical", Mixture(Categorical(), 2), 1, K * (1 + 2 * (V - 1))),
     Case("mixture of bernoulli", Mixture(Bernoulli(0.4), 3), 2, K * (2 + 3 * 2)),
     Case("mixture of poisson", Mixture(Poisson(), 3), 1, K * (2 + 3)),
@@ -68,6 +101,10 @@ CASES = [
     Case("mixture of gaussian full", Mixture(Gaussian("full"), 2), 2, K * (1 + 2 * 5)),
     Case("mixture of gaussian spherical", Mixture(Gaussian("spherical"), 2), 2, K * (1 + 2 * 3)),
     Case("mixture of gaussian tied", Mixture(Gaussian("tied"), 2), 2, K * (1 + 2 * 2 + 3)),
+    Case("mixture of negative binomial", Mixture(NegativeBinomial(), 2), 1, K * (1 + 2 * 2)),
+    Case("mixture of gamma", Mixture(Gamma(), 2), 2, K * (1 + 2 * 4)),
+    Case("mixture of student t", Mixture(StudentT(), 2), 1, K * (1 + 2 * 3)),
+    Case("mixture of laplace", Mixture(Laplace(), 2), 1, K * (1 + 2 * 2)),
     Case("mixture of mixtures", Mixture(Mixture(Poisson(), 2), 2), 2, K * (1 + 2 * (1 + 2 * 2))),
 ]
 SINGLE = [case for case in CASES if not isinstance(case.emission, Mixture)]
@@ -88,6 +125,29 @@ def random_members(emission, D, leading, rng):
         case Gaussian():
             means = rng.normal(0, 3, (*leading, D))
             return GaussianParameters(means, random_covariances(emission.covariance, D, leading, rng))
+        case NegativeBinomial():
+            shape = (*leading, D)
+            return NegativeBinomialParameters(rng.uniform(0.5, 4.0, shape), rng.uniform(1.5, 6.0, shape))
+        case Geometric():
+            return GeometricParameters(rng.uniform(0.3, 0.9, (*leading, D)))
+        case Multinomial():
+            return MultinomialParameters(rng.dirichlet(np.full(D, 2.0), leading), np.full(leading, float(TRIALS)))
+        case StudentT():
+            shape = (*leading, D)
+            return StudentTParameters(rng.normal(0, 3, shape), rng.uniform(0.5, 2.0, shape), rng.uniform(9, 30, shape))
+        case Laplace():
+            shape = (*leading, D)  # at ends of intervals of integration, for the density has a peak there
+            return LaplaceParameters(1.0 * rng.integers(-4, 5, shape), rng.uniform(0.5, 2.0, shape))
+        case LogNormal():
+            return LogNormalParameters(rng.uniform(-1, 1, (*leading, D)), rng.uniform(0.2, 0.6, (*leading, D)))
+        case Exponential():
+            return ExponentialParameters(rng.uniform(0.5, 3.0, (*leading, D)))
+        case Gamma():
+            return GammaParameters(rng.uniform(0.7, 5.0, (*leading, D)), rng.uniform(0.5, 2.0, (*leading, D)))
+        case Beta():
+            return BetaParameters(*rng.uniform(0.7, 5.0, (2, *leading, D)))
+        case VonMises():
+            return VonMisesParameters(rng.uniform(-np.pi, np.pi, (*leading, D)), rng.uniform(0.3, 6.0, (*leading, D)))
         case Mixture():
             weights = rng.dirichlet(np.full(emission.n, 3.0), leading)
             return MixtureParameters(weights, random_members(emission.emission, D, (*leading, emission.n), rng))
@@ -110,7 +170,10 @@ def random_values(case, parameters, n, rng, missing=0.0):
     values = case.emission.sample(tiled, rng)
     shape = (n, 1) if case.rows_are_whole else values.shape
     gap = -1 if case.emission.symbolic else np.nan
-    return np.where(rng.random(shape) < missing, gap, values)
+    values = np.where(rng.random(shape) < missing, gap, values)
+    if missing > 0:  # one altogether
+        values[7 % n] = gap
+    return values
 
 
 def as_sequences(case, values):
@@ -123,17 +186,40 @@ def is_missing(case, values):
     return values < 0 if case.emission.symbolic else np.isnan(values)
 
 
+def scipy_columns(emission, member):
+    """Frozen distributions of scipy's, of whose arrays each stands for D columns that are independent."""
+    match emission:
+        case Bernoulli():
+            return stats.bernoulli(member.probabilities)
+        case Poisson():
+            return stats.poisson(member.rates)
+        case NegativeBinomial():
+            return stats.nbinom(member.sizes, member.sizes / (member.sizes + member.means))
+        case Geometric():
+            return stats.geom(member.probabilities, loc=-1)
+        case StudentT():
+            return stats.t(member.degrees, member.locations, member.scales)
+        case Laplace():
+            return stats.laplace(member.locations, member.scales)
+        case LogNormal():
+            return stats.lognorm(member.scales, scale=np.exp(member.locations))
+        case Exponential():
+            return stats.expon(scale=member.scales)
+        case Gamma():
+            return stats.gamma(member.shapes, scale=member.scales)
+        case Beta():
+            return stats.beta(*member)
+        case VonMises():
+            return stats.vonmises(member.concentrations, member.locations)
+
+
 def scipy_log_density(emission, row, member):
     """Of one observation (D,) under one member, from scipy; missing entries marginalised."""
     match emission:
         case Categorical():
             return 0.0 if row[0] == -1 else np.log(member.probabilities[row[0]])
-        case Bernoulli():
-            seen = ~np.isnan(row)
-            return stats.bernoulli(member.probabilities[seen]).logpmf(row[seen]).sum()
-        case Poisson():
-            seen = ~np.isnan(row)
-            return stats.poisson(member.rates[seen]).logpmf(row[seen]).sum()
+        case Multinomial():
+            return 0.0 if np.isnan(row[0]) else stats.multinomial(row.sum(), member.probabilities).logpmf(row)
         case Gaussian():
             seen = ~np.isnan(row)
             if not seen.any():
@@ -143,21 +229,27 @@ def scipy_log_density(emission, row, member):
         case Mixture():
             parts = [scipy_log_density(emission.emission, row, take(member.components, c)) for c in range(emission.n)]
             return special.logsumexp(parts, b=member.weights)
+        case _:
+            columns = scipy_columns(emission, member)
+            return np.nansum((columns.logpmf if emission.discrete else columns.logpdf)(row))
 
 
 def scipy_cdf(emission, x, member):
     """Distribution functions (D,) of the columns at x."""
     match emission:
-        case Bernoulli():
-            return stats.bernoulli(member.probabilities).cdf(x)
-        case Poisson():
-            return stats.poisson(member.rates).cdf(x)
+        case Multinomial():
+            return stats.binom(member.trials, member.probabilities).cdf(x)
+        case VonMises():  # scipy's goes around the circle, from the far side of the location
+            columns = scipy_columns(emission, member)
+            return columns.cdf(np.clip(x, -np.pi, np.pi)) - columns.cdf(-np.pi)
         case Gaussian():
             return stats.norm(member.means, np.sqrt(np.diag(covariance_matrix(emission, member)))).cdf(x)
         case Mixture():
             return member.weights @ [
                 scipy_cdf(emission.emission, x, take(member.components, c)) for c in range(emission.n)
             ]
+        case _:
+            return scipy_columns(emission, member).cdf(x)
 
 
 def covariance_matrix(emission, member):
@@ -178,16 +270,41 @@ def scipy_table(emission, values, parameters):
 
 def support(case):
     """Points (S, D) and weights (S,), so that sums over them are expectations' sums or integrals."""
+    ones = np.ones
     match case.base:
         case Categorical():
             n_symbols = V + (case.base.pseudo_count > 0)
-            return np.arange(n_symbols)[:, None], np.ones(n_symbols)
+            return np.arange(n_symbols)[:, None], ones(n_symbols)
+        case Multinomial():
+            points = np.array([p for p in itertools.product(range(TRIALS + 1), repeat=case.D) if sum(p) == TRIALS])
+            return 1.0 * points, ones(len(points))
         case Bernoulli():
-            grid, step = np.arange(2.0), 1.0
+            grid, weights = np.arange(2.0), ones(2)
         case Poisson():
-            grid, step = np.arange(41.0), 1.0
+            grid, weights = np.arange(41.0), ones(41)
+        case NegativeBinomial() | Geometric():
+            grid, weights = np.arange(151.0), ones(151)
         case Gaussian():
             grid = np.linspace(-32, 32, 401)
-            step = grid[1] - grid[0]
+            weights = np.full(401, grid[1] - grid[0])
+        case Laplace():
+            nodes, weights = np.polynomial.legendre.leggauss(5)
+            grid = (np.arange(-40, 40)[:, None] + (nodes + 1) / 2).ravel()
+            weights = np.tile(weights / 2, 80)
+        case VonMises():
+            grid = np.linspace(-np.pi, np.pi, 200, endpoint=False)
+            weights = np.full(200, np.pi / 100)
+        case StudentT():
+            grid, weights = substituted(np.sinh, np.cosh, -9, 9)
+        case LogNormal() | Exponential() | Gamma():
+            grid, weights = substituted(np.exp, np.exp, -36, 5)
+        case Beta():
+            grid, weights = substituted(special.expit, lambda t: special.expit(t) * special.expit(-t), -34, 34)
     points = np.array(list(itertools.product(grid, repeat=case.D)))
-    return points, np.full(len(points), step**case.D)
+    return points, np.array(list(itertools.product(weights, repeat=case.D))).prod(axis=1)
+
+
+def substituted(x, slope, low, high):
+    """Points and weights of an integral over x = x(t), in equal steps of t."""
+    t, step = np.linspace(low, high, 301, retstep=True)
+    return x(t), slope(t) * step
