@@ -6,6 +6,8 @@ from .categorical import Categorical, CategoricalParameters
 from .gaussian import Gaussian, GaussianParameters
 from .mixture import Mixture, MixtureParameters
 from .poisson import Poisson, PoissonParameters
+from .product import Product, ProductParameters
+from .zero_inflated import ZeroInflated, ZeroInflatedParameters
 
 __all__ = [
     "Bernoulli",
@@ -19,4 +21,8 @@ __all__ = [
     "MixtureParameters",
     "Poisson",
     "PoissonParameters",
+    "Product",
+    "ProductParameters",
+    "ZeroInflated",
+    "ZeroInflatedParameters",
 ]

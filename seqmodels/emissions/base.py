@@ -1,9 +1,12 @@
 """What an emission is: a family of distributions, with its face to HMMs and its face to networks."""
 
+import numbers
+
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from ..arrays import map_arrays, mean_and_variance, smallest_integers, take
+from ..forms import MISSING
 
 __all__ = ["Emission"]
 
@@ -27,8 +30,19 @@ class Emission(BaseEstimator):
     discrete = False
     #: Whether a network can have this family as its output.
     for_networks = True
+    #: Whether observations are counts in independent columns, and all arrays of parameters are (..., D).
+    counts_by_column = False
+
+    @property
+    def whole_columns(self):
+        """Which columns hold whole numbers: one bool for all, or an array (D,)."""
+        return self.discrete
 
     # ---------------------------------------------------------------- for all models
+
+    def missing(self, values):
+        """Which entries of values (..., D) are missing, of the same shape."""
+        return values == MISSING if self.symbolic else np.isnan(values)
 
     def check(self, sequences, name="X"):
         """Raise a ValueError that names the place of the first observation the family cannot have made."""
@@ -66,14 +80,52 @@ class Emission(BaseEstimator):
         """
         weights = np.ones(sequences.n_observations) if weights is None else np.asarray(weights, dtype=float)
         smoothed = self.smoothed()
-        start = smoothed.rough(sequences)
-        return take(smoothed.initial_parameters(sequences.values, weights[:, None], start, None), 0)
+        if smoothed.one_step_is_enough(sequences.values):
+            rough = smoothed.rough(sequences)
+            best = smoothed.initial_parameters(sequences.values, weights[:, None], rough, None)
+        else:
+            values, rows = smoothed.distinct(sequences.values)
+            visits = np.bincount(rows, weights, len(values))[:, None]
+            start = smoothed.initial_parameters(values, visits, smoothed.rough(sequences), None)
+            best = smoothed._climb(values, visits, start)
+        return smoothed.interior(take(best, 0), sequences.n_observations)
+
+    def interior(self, parameters, n_observations):
+        """The same member or, on an edge of the family, one nearby that raw outputs can be relative to."""
+        return parameters
+
+    def one_step_is_enough(self, values):
+        """Whether an M-step from anywhere reaches the top, as it does unless the family does EM of its own."""
+        return True
+
+    def _climb(self, values, visits, parameters):
+        """M-steps under known visits (S, K), to a gain below 1e-6 nats an observation."""
+        previous = -np.inf
+        for _ in range(1000):
+            table = self.log_table(values, parameters)
+            value = float((visits * np.where(visits > 0, table, 0.0)).sum()) + self.log_prior(parameters)
+            if value - previous < 1e-6 * visits.sum():
+                break
+            previous = value
+            parameters = self.maximize(self.sufficient_statistics(values, visits, parameters), parameters)
+        return parameters
 
     def smoothed(self):
         """The same family with enough of a prior that no value seen elsewhere becomes impossible."""
         return self
 
+    def mixture_mean(self, weights, parameters):
+        """Means (..., D) of mixtures with weights (..., C) of members with leading axes (..., C)."""
+        return (weights[..., None] * self.mean(parameters)).sum(axis=-2)
+
     # ---------------------------------------------------------------- for networks
+
+    def constant_raw(self, marginal):
+        """Which raw outputs (R,) are the same for all members, such as those of a tied covariance.
+
+        A network gives these a bias and no weights; components of a mixture share them.
+        """
+        return np.zeros(self.n_raw(marginal), dtype=bool)
 
     def compiled_gradient(self, marginal, dtype):
         """The same as ``value_and_gradient`` for use within kernels; None where there is no such thing.
@@ -225,6 +277,13 @@ def refuse(wrong, array, accepted):
     """Raise a ValueError that names the first entry of given parameters where `wrong` holds."""
     if np.any(wrong):
         raise ValueError(f"emission holds {array[wrong].flat[0]}; {accepted} are accepted")
+
+
+def refuse_unless_number(value, name, accepted="numbers from 0"):
+    """Raise a ValueError unless a hyperparameter is a number from 0 (or, by that name, a positive one)."""
+    right = isinstance(value, numbers.Real) and np.isfinite(value)
+    if not (right and (value > 0 or (value == 0 and accepted == "numbers from 0"))):
+        raise ValueError(f"{name} is {value!r}; {accepted} are accepted")
 
 
 def refuse_unless_distributions(probabilities):

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import choose, map_arrays, take
-from ..forms import MISSING
 from .base import Emission, keep_without_mass, refuse_unless_distributions
 from .clusters import cluster
 
@@ -27,7 +26,10 @@ class MixtureStatistics(NamedTuple):
 
 
 class Mixture(Emission):
-    """A mixture within each hidden state, such as the GMM-HMM.
+    """A mixture: within each hidden state, such as the GMM-HMM, or at each time step above a network.
+
+    Under a network (a mixture density network) the mixture fitted to all training data is where it starts, so
+    that components differ from the beginning.
 
     Parameters
     ----------
@@ -38,7 +40,6 @@ class Mixture(Emission):
     """
 
     Parameters = MixtureParameters
-    for_networks = False
 
     def __init__(self, emission, n=2):
         self.emission = emission
@@ -53,6 +54,16 @@ class Mixture(Emission):
     def discrete(self):
         """As the mixed family."""
         return self._mixed.discrete
+
+    @property
+    def whole_columns(self):
+        """As the mixed family."""
+        return self._mixed.whole_columns
+
+    @property
+    def for_networks(self):
+        """As the mixed family."""
+        return self._mixed.for_networks
 
     @property
     def unknown(self):
@@ -77,6 +88,9 @@ class Mixture(Emission):
     def smoothed(self):
         return Mixture(self.emission.smoothed(), self.n)
 
+    def interior(self, parameters, n_observations):
+        return parameters._replace(components=self.emission.interior(parameters.components, n_observations))
+
     # ---------------------------------------------------------------- hidden Markov models
 
     def distinct(self, values):
@@ -95,25 +109,8 @@ class Mixture(Emission):
         components = map_arrays(lambda array: np.repeat(array[None], self.n, axis=1), components)
         return MixtureParameters(np.full((1, self.n), 1 / self.n), components)
 
-    def fit_marginal(self, sequences, weights=None):
-        """By EM from a k-means start, to a gain below 1e-6 nats an observation."""
-        smoothed = self.smoothed()
-        weights = np.ones(sequences.n_observations) if weights is None else np.asarray(weights, dtype=float)
-        values, rows = smoothed.distinct(sequences.values)
-        visits = np.bincount(rows, weights, len(values))[:, None]
-        generator = np.random.default_rng(0)
-        parameters = smoothed.initial_parameters(values, visits, smoothed.rough(sequences), generator)
-        previous = -np.inf
-        for _ in range(1000):
-            with np.errstate(invalid="ignore"):
-                value = float(visits[:, 0] @ smoothed.log_table(values, parameters)[:, 0])
-            value += smoothed.log_prior(parameters)
-            if value - previous < 1e-6 * visits.sum():
-                break
-            previous = value
-            statistics = smoothed.sufficient_statistics(values, visits, parameters)
-            parameters = smoothed.maximize(statistics, parameters)
-        return take(parameters, 0)
+    def one_step_is_enough(self, values):
+        return False
 
     def initial_parameters(self, values, visits, rough, generator):
         """Each state's share of the data is split by k-means, or at random where distances mean nothing."""
@@ -140,7 +137,7 @@ class Mixture(Emission):
     def sufficient_statistics(self, values, visits, parameters):
         """Visits of each component, and the mixed family's statistics under them."""
         K, C = parameters.weights.shape
-        missing = (values == MISSING if self.symbolic else np.isnan(values)).all(axis=1)
+        missing = self.missing(values).all(axis=1)
         if missing.any():  # they say nothing about the weights
             values, visits = values[~missing], visits[~missing]
         joint = self._component_table(values, parameters)
@@ -188,6 +185,68 @@ class Mixture(Emission):
         free_weights = parameters.weights.size - parameters.weights[..., 0].size
         return free_weights + self.emission.n_parameters(parameters.components)
 
+    # ---------------------------------------------------------------- networks
+
+    def n_raw(self, marginal):
+        """One logit a component, the raw outputs of each, and once those that are constant."""
+        return self.constant_raw(marginal).size
+
+    def constant_raw(self, marginal):
+        constant = self.emission.constant_raw(take(marginal.components, 0))
+        own = np.zeros(self.n * (1 + np.count_nonzero(~constant)), dtype=bool)
+        return np.concatenate([own, constant[constant]])
+
+    def _places(self, marginal):
+        """Which raw outputs are those of each component: slices, or arrays of int where some are shared."""
+        constant = self.emission.constant_raw(take(marginal.components, 0))
+        R = np.count_nonzero(~constant)
+        starts = self.n + R * np.arange(self.n)
+        if R == len(constant):
+            return [slice(start, start + R) for start in starts]
+        places = np.empty((self.n, len(constant)), dtype=int)
+        places[:, ~constant] = starts[:, None] + np.arange(R)
+        places[:, constant] = self.n * (1 + R) + np.arange(len(constant) - R)
+        return list(places)
+
+    def from_raw(self, raw, marginal):
+        """Softmax of the logits plus those of the marginal's weights; components relative to the marginal's."""
+        parts = [
+            self.emission.from_raw(raw[..., place], take(marginal.components, c))
+            for c, place in enumerate(self._places(marginal))
+        ]
+        components = map_arrays(lambda *arrays: np.stack(arrays, axis=raw.ndim - 1), *parts)
+        return MixtureParameters(np.exp(_log_weights(raw[..., : self.n], marginal)), components)
+
+    def value_and_gradient(self, values, raw, marginal, out):
+        """Log densities (n,), and their gradient in `raw` (n, R) written to `out`.
+
+        That of a component's raw outputs is its own gradient times its responsibility.
+        """
+        places = self._places(marginal)
+        log_weights = _log_weights(raw[:, : self.n].astype(float), marginal)
+        joint, gradients = np.empty_like(log_weights), []
+        for c, place in enumerate(places):
+            gradient = out[:, place]  # a view, unless places are shared
+            member = take(marginal.components, c)
+            joint[:, c] = self.emission.value_and_gradient(values, raw[:, place], member, gradient)
+            gradients.append(gradient)
+        joint += log_weights
+        largest = joint.max(axis=1)
+        odds = np.exp(joint - np.where(np.isfinite(largest), largest, 0.0)[:, None])  # of nothing, where impossible
+        total = odds.sum(axis=1)
+        shares = odds / np.where(total > 0, total, 1.0)[:, None]
+        counts = (total > 0) & ~self.missing(values).all(axis=1)
+        if not isinstance(places[0], slice):
+            out[:, self.n :] = 0
+        for c, (place, gradient) in enumerate(zip(places, gradients, strict=True)):
+            gradient *= shares[:, c, None].astype(raw.dtype)
+            if not isinstance(place, slice):
+                out[:, place] += gradient
+        out[:, : self.n] = shares - np.exp(log_weights)
+        out[~counts] = 0
+        with np.errstate(divide="ignore"):
+            return np.where(counts | (total == 0), np.log(total) + largest, 0.0)
+
     # ---------------------------------------------------------------- both
 
     def sample(self, parameters, generator):
@@ -202,7 +261,16 @@ class Mixture(Emission):
         return map_arrays(pick, parameters.components)
 
     def mean(self, parameters):
-        return (parameters.weights[..., None] * self.emission.mean(parameters.components)).sum(axis=-2)
+        return self.emission.mixture_mean(parameters.weights, parameters.components)
+
+    def mixture_mean(self, weights, parameters):
+        joint = weights[..., None] * parameters.weights  # (..., B, C)
+        joint = joint.reshape(*joint.shape[:-2], -1)
+        axis = parameters.weights.ndim - 2
+        flat = map_arrays(
+            lambda array: array.reshape(*array.shape[:axis], -1, *array.shape[axis + 2 :]), parameters.components
+        )
+        return self.emission.mixture_mean(joint, flat)
 
     def mode(self, parameters):
         """The most probable of the components' modes."""
@@ -214,6 +282,14 @@ class Mixture(Emission):
     def cdf(self, values, parameters):
         parts = self.emission.cdf(values[..., None, :], parameters.components)
         return (parameters.weights[..., None] * parts).sum(axis=-2)
+
+
+def _log_weights(logits, marginal):
+    """Logarithms (..., C) of the weights that logits (..., C) stand for; a weight of zero stays zero."""
+    with np.errstate(divide="ignore"):
+        joint = logits + np.log(marginal.weights)
+    odds = joint - joint.max(axis=-1, keepdims=True)
+    return odds - np.log(np.exp(odds).sum(axis=-1, keepdims=True))
 
 
 def _log_sum(densities, weights):

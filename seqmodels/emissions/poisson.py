@@ -7,7 +7,7 @@ from scipy import special
 
 from ..arrays import mean_of_columns
 from ..jit import kernel
-from .base import Emission, keep_without_mass, observed_mass, raise_at, refuse
+from .base import Emission, keep_without_mass, observed_mass, raise_at, refuse, refuse_unless_number
 
 __all__ = ["Poisson", "PoissonParameters"]
 
@@ -29,13 +29,26 @@ class Poisson(Emission):
     """Counts of D kinds, independent of each other given the state.
 
     A missing entry is left out; the others of its row count.
+
+    Parameters
+    ----------
+    rate_prior, rate_weight : float
+        A prior worth `rate_weight` more observations of each column in each state, whose mean is `rate_prior`:
+        a Gamma distribution, whose mode the M-step finds. A weight of 0 is maximum likelihood.
     """
 
     Parameters = PoissonParameters
     discrete = True
+    counts_by_column = True
+
+    def __init__(self, rate_prior=1.0, rate_weight=0.0):
+        self.rate_prior = rate_prior
+        self.rate_weight = rate_weight
 
     def check(self, sequences, name="X"):
         super().check(sequences, name)
+        refuse_unless_number(self.rate_prior, "rate_prior", "positive numbers")
+        refuse_unless_number(self.rate_weight, "rate_weight")
         values = sequences.values
         with np.errstate(invalid="ignore"):
             wrong = (values < 0) | (values != np.floor(values)) & ~np.isnan(values)
@@ -57,10 +70,17 @@ class Poisson(Emission):
         return PoissonStatistics(observed_mass(values, visits), visits.T @ np.nan_to_num(values))
 
     def maximize(self, statistics, parameters):
-        """Means."""
+        """Means, with those of the prior."""
+        mass = statistics.mass + self.rate_weight
         with np.errstate(invalid="ignore", divide="ignore"):
-            means = statistics.sums / statistics.mass
-        return PoissonParameters(keep_without_mass(statistics.mass, means, parameters.rates))
+            means = (statistics.sums + self.rate_weight * self.rate_prior) / mass
+        return PoissonParameters(keep_without_mass(mass, means, parameters.rates))
+
+    def log_prior(self, parameters):
+        if self.rate_weight == 0:
+            return 0.0
+        rates = parameters.rates
+        return self.rate_weight * float((self.rate_prior * np.log(rates) - rates).sum())
 
     def check_parameters(self, parameters):
         refuse(parameters.rates < 0, parameters.rates, "rates from 0")
@@ -70,9 +90,9 @@ class Poisson(Emission):
 
     # ---------------------------------------------------------------- networks
 
-    def fit_marginal(self, sequences, weights=None):
-        rates = super().fit_marginal(sequences, weights).rates
-        return PoissonParameters(np.where(rates > 0, rates, 0.5 / max(1, sequences.n_observations)))
+    def interior(self, parameters, n_observations):
+        rates = parameters.rates
+        return PoissonParameters(np.where(rates > 0, rates, 0.5 / max(1, n_observations)))
 
     def n_raw(self, marginal):
         """One log ratio of rates a column."""

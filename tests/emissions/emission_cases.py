@@ -20,6 +20,10 @@ from seqmodels.emissions import (
     MixtureParameters,
     Poisson,
     PoissonParameters,
+    Product,
+    ProductParameters,
+    ZeroInflated,
+    ZeroInflatedParameters,
 )
 
 K = 3  # members, such as hidden states
@@ -34,21 +38,11 @@ class Case:
     D: int
     n_parameters: int
 
-    @property
-    def base(self):
-        """The family under mixtures."""
-        emission = self.emission
-        while isinstance(emission, Mixture):
-            emission = emission.emission
-        return emission
-
-    @property
-    def rows_are_whole(self):
-        """Whether observations are either complete or missing altogether."""
-        return isinstance(self.base, Categorical) or not getattr(self.base, "_shape", Gaussian()._shape).independent
-
 
 V = 4  # symbols; with a prior, one more for the unknown ones
+
+GAUSSIAN_PRIOR = {"mean_weight": 1.5, "covariance_prior": [0.5, 2.0], "covariance_weight": 2.5}
+MATRIX_PRIOR = {"mean_weight": 0.7, "covariance_prior": [[2.0, -0.5], [-0.5, 1.0]], "covariance_weight": 3.0}
 
 CASES = [
     Case("categorical", Categorical(), 1, K * (V - 1)),
@@ -69,10 +63,45 @@ CASES = [
     Case("mixture of gaussian spherical", Mixture(Gaussian("spherical"), 2), 2, K * (1 + 2 * 3)),
     Case("mixture of gaussian tied", Mixture(Gaussian("tied"), 2), 2, K * (1 + 2 * 2 + 3)),
     Case("mixture of mixtures", Mixture(Mixture(Poisson(), 2), 2), 2, K * (1 + 2 * (1 + 2 * 2))),
+    # families with priors, and families that combine or extend others
+    Case("poisson with prior", Poisson(2.5, 1.5), 2, K * 2),
+    Case("gaussian diagonal with prior", Gaussian(mean_prior=[1.0, -2.0], **GAUSSIAN_PRIOR), 2, K * (2 + 2)),
+    Case("gaussian full with prior", Gaussian("full", mean_prior=0.5, **GAUSSIAN_PRIOR), 2, K * (2 + 3)),
+    Case("gaussian spherical with prior", Gaussian("spherical", **GAUSSIAN_PRIOR), 2, K * (2 + 1)),
+    Case("gaussian tied with prior", Gaussian("tied", **MATRIX_PRIOR), 2, K * 2 + 3),
+    Case("zero-inflated poisson", ZeroInflated(Poisson()), 2, K * (2 + 2)),
+    Case("zero-inflated poisson with priors", ZeroInflated(Poisson(2.0, 1.5), 0.3), 1, K * (1 + 1)),
+    Case("product of numbers and symbols", Product([Gaussian(), Categorical(0.7), Poisson()]), 3, K * (2 + V + 1)),
+    Case("product of symbols", Product([Categorical(), Mixture(Categorical(), 2)]), 2, K * (V - 1) * 3 + K),
+    Case("product of wide factors", Product([Bernoulli(), Gaussian("full")], [1, [2, 0]]), 3, K * (1 + 5)),
+    Case("product of counts", Product([Poisson(), ZeroInflated(Poisson())]), 2, K * (1 + 2)),
+    Case("product of products", Product([Product([Poisson(), Gaussian()]), Bernoulli(0.4)], [[0, 2], 1]), 3, K * 4),
+    Case("mixture of products", Mixture(Product([Gaussian(), Categorical(0.7)]), 2), 2, K * (1 + 2 * (2 + V))),
+    Case("mixture of zero-inflated poisson", Mixture(ZeroInflated(Poisson()), 2), 1, K * (1 + 2 * 2)),
 ]
-SINGLE = [case for case in CASES if not isinstance(case.emission, Mixture)]
+
+
+def parts(emission):
+    """A family and all that it is made of."""
+    within = [emission.emission] if hasattr(emission, "emission") else getattr(emission, "emissions", [])
+    return [emission, *itertools.chain(*map(parts, within))]
+
+
+def has(case, kind):
+    """Whether a family is of a kind, or made of one that is."""
+    return any(isinstance(part, kind) for part in parts(case.emission))
+
+
+def has_prior(case):
+    """Whether parameters have a prior, which is mass."""
+    names = "pseudo_count", "rate_weight", "mean_weight", "covariance_weight"
+    return any(getattr(part, name, 0) > 0 for part in parts(case.emission) for name in names)
+
+
+SINGLE = [case for case in CASES if not has(case, Mixture | ZeroInflated)]
+HIDDEN = [case for case in CASES if case not in SINGLE]  # which of their parts made an observation is not seen
 MIXED = [case for case in CASES if isinstance(case.emission, Mixture)]
-FOR_NETWORKS = [case for case in CASES if case.emission.for_networks]
+FOR_NETWORKS = CASES  # also those of which some raw outputs are constant
 
 
 def random_members(emission, D, leading, rng):
@@ -91,6 +120,19 @@ def random_members(emission, D, leading, rng):
         case Mixture():
             weights = rng.dirichlet(np.full(emission.n, 3.0), leading)
             return MixtureParameters(weights, random_members(emission.emission, D, (*leading, emission.n), rng))
+        case ZeroInflated():
+            zeros = rng.uniform(0.1, 0.6, (*leading, D))
+            return ZeroInflatedParameters(zeros, random_members(emission.emission, D, leading, rng))
+        case Product():
+            factors = zip(emission.emissions, columns_of(emission), strict=True)
+            return ProductParameters(tuple(random_members(e, len(own), leading, rng) for e, own in factors))
+
+
+def columns_of(product):
+    """Lists of the columns of each factor."""
+    if product.columns is None:
+        return [[d] for d in range(len(product.emissions))]
+    return [np.atleast_1d(own).tolist() for own in product.columns]
 
 
 def random_covariances(kind, D, leading, rng):
@@ -108,9 +150,9 @@ def random_values(case, parameters, n, rng, missing=0.0):
     """Values (n, D) from the members in turn, some of them missing."""
     tiled = map_arrays(lambda array: np.resize(array, (n, *array.shape[1:])), parameters)
     values = case.emission.sample(tiled, rng)
-    shape = (n, 1) if case.rows_are_whole else values.shape
     gap = -1 if case.emission.symbolic else np.nan
-    return np.where(rng.random(shape) < missing, gap, values)
+    gone = (rng.random(values.shape) < missing) | (rng.random((n, 1)) < missing / 3)
+    return np.where(gone, gap, values)
 
 
 def as_sequences(case, values):
@@ -127,7 +169,7 @@ def scipy_log_density(emission, row, member):
     """Of one observation (D,) under one member, from scipy; missing entries marginalised."""
     match emission:
         case Categorical():
-            return 0.0 if row[0] == -1 else np.log(member.probabilities[row[0]])
+            return 0.0 if row[0] == -1 or np.isnan(row[0]) else np.log(member.probabilities[int(row[0])])
         case Bernoulli():
             seen = ~np.isnan(row)
             return stats.bernoulli(member.probabilities[seen]).logpmf(row[seen]).sum()
@@ -141,8 +183,18 @@ def scipy_log_density(emission, row, member):
             matrix = covariance_matrix(emission, member)[np.ix_(seen, seen)]
             return stats.multivariate_normal(member.means[seen], matrix).logpdf(row[seen])
         case Mixture():
-            parts = [scipy_log_density(emission.emission, row, take(member.components, c)) for c in range(emission.n)]
-            return special.logsumexp(parts, b=member.weights)
+            each = [scipy_log_density(emission.emission, row, take(member.components, c)) for c in range(emission.n)]
+            return special.logsumexp(each, b=member.weights)
+        case ZeroInflated():
+            total = 0.0
+            for d in np.flatnonzero(~np.isnan(row)):
+                count = map_arrays(lambda array, d=d: array[d : d + 1], member.counts)
+                own = np.exp(scipy_log_density(emission.emission, row[d : d + 1], count))
+                total += np.log(member.zeros[d] * (row[d] == 0) + (1 - member.zeros[d]) * own)
+            return total
+        case Product():
+            factors = zip(emission.emissions, columns_of(emission), member.factors, strict=True)
+            return sum(scipy_log_density(e, row[own], part) for e, own, part in factors)
 
 
 def scipy_cdf(emission, x, member):
@@ -158,6 +210,13 @@ def scipy_cdf(emission, x, member):
             return member.weights @ [
                 scipy_cdf(emission.emission, x, take(member.components, c)) for c in range(emission.n)
             ]
+        case ZeroInflated():
+            return member.zeros * (x >= 0) + (1 - member.zeros) * scipy_cdf(emission.emission, x, member.counts)
+        case Product():
+            columns = np.empty(sum(map(len, columns_of(emission))))
+            for e, own, part in zip(emission.emissions, columns_of(emission), member.factors, strict=True):
+                columns[own] = scipy_cdf(e, x, part)
+            return columns
 
 
 def covariance_matrix(emission, member):
@@ -178,9 +237,24 @@ def scipy_table(emission, values, parameters):
 
 def support(case):
     """Points (S, D) and weights (S,), so that sums over them are expectations' sums or integrals."""
-    match case.base:
+    return support_of(case.emission, case.D)
+
+
+def support_of(emission, D):
+    match emission:
+        case Mixture() | ZeroInflated():
+            return support_of(emission.emission, D)
+        case Product():
+            columns = columns_of(emission)
+            each = [support_of(e, len(own)) for e, own in zip(emission.emissions, columns, strict=True)]
+            chosen = np.array(list(itertools.product(*(range(len(weights)) for _, weights in each))))
+            points, weights = np.empty((len(chosen), D)), np.ones(len(chosen))
+            for f, own in enumerate(columns):
+                points[:, own] = each[f][0][chosen[:, f]]
+                weights *= each[f][1][chosen[:, f]]
+            return points, weights
         case Categorical():
-            n_symbols = V + (case.base.pseudo_count > 0)
+            n_symbols = V + (emission.pseudo_count > 0)
             return np.arange(n_symbols)[:, None], np.ones(n_symbols)
         case Bernoulli():
             grid, step = np.arange(2.0), 1.0
@@ -189,5 +263,5 @@ def support(case):
         case Gaussian():
             grid = np.linspace(-32, 32, 401)
             step = grid[1] - grid[0]
-    points = np.array(list(itertools.product(grid, repeat=case.D)))
-    return points, np.full(len(points), step**case.D)
+    points = np.array(list(itertools.product(grid, repeat=D)))
+    return points, np.full(len(points), step**D)

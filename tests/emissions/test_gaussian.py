@@ -75,16 +75,6 @@ def test_the_default_on_the_scale_of_the_nile(rng):
     assert model.score([flows]) == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("covariance", ["full", "tied"])
-def test_matrices_take_rows_that_are_complete_or_missing_altogether(covariance):
-    X = [np.zeros((2, 2)), np.array([[0.0, 1.0], [np.nan, np.nan], [1.0, np.nan]])]
-    message = rf"X\[1\], position 2 is missing in part; with covariance='{covariance}' an observation"
-    with pytest.raises(ValueError, match=message):
-        Gaussian(covariance).check(Sequences.wrap(X))
-    Gaussian(covariance).check(Sequences.wrap([X[0], X[1][:2]]))
-    Gaussian("diagonal").check(Sequences.wrap(X))
-
-
 @each_covariance
 def test_known_moments_of_weighted_data(covariance, rng):
     values, weights = rng.normal(size=(30, 3)), rng.random((30, 2))
@@ -128,15 +118,6 @@ def test_under_a_network_no_variance_falls_below_the_floor():
     np.testing.assert_allclose(value, Gaussian().log_density(values, parameters))
     assert out[0, 1] == 0  # at the floor the scale no longer matters
     assert out[1, 1] != 0
-
-
-def test_matrices_are_no_output_of_networks():
-    assert {c: Gaussian(c).for_networks for c in COVARIANCES} == {
-        "diagonal": True,
-        "full": False,
-        "spherical": True,
-        "tied": False,
-    }
 
 
 @each_covariance

@@ -83,7 +83,3 @@ def test_unknown_symbols_are_refused_where_the_mixed_family_refuses_them():
     with pytest.raises(ValueError, match=r"X\[0\], position 1 is the symbol 'z'"):
         model.score(["az"])
     assert np.isfinite(Independent(Mixture(Categorical())).fit(["aab"]).score(["az"]))
-
-
-def test_mixtures_are_not_outputs_of_networks():
-    assert not Mixture(Gaussian()).for_networks
