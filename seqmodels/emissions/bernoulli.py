@@ -109,7 +109,10 @@ class Bernoulli(Emission):
         """Log probabilities (n,), and their gradient in `raw` (n, R) written to `out`: y - sigmoid."""
         (n, D), width = values.shape, -(-values.shape[1] // LANES) * LANES
         signs, offset = np.zeros((n, width), dtype=raw.dtype), np.zeros((1, width), dtype=raw.dtype)
-        signs[:, :D] = np.nan_to_num(2.0 * values - 1.0)
+        signs[:, :D] = 2.0 * values - 1.0
+        missing = np.isnan(signs)
+        if missing.any():
+            signs[missing] = 0.0
         offset[0, :D] = special.logit(marginal.probabilities)
         return _logistic(signs, raw, offset, out)
 

@@ -85,6 +85,11 @@ class ZeroInflated(Emission):
         zeros = (sequences.values == 0).sum(axis=0) / np.maximum((~sequences.missing).sum(axis=0), 1)
         return ZeroInflatedParameters(np.clip(zeros / 2, 0.01, 0.5)[None], self.emission.rough(sequences))
 
+    def initial_parameters(self, values, visits, rough, generator):
+        """No probability of a zero starts at an edge, which EM could not leave."""
+        start = super().initial_parameters(values, visits, rough, generator)
+        return start._replace(zeros=np.clip(start.zeros, 0.05, 0.95))
+
     def sufficient_statistics(self, values, visits, parameters):
         """Each zero is shared between those put in and those of the family."""
         D, zeros = values.shape[1], parameters.zeros
