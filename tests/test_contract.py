@@ -14,7 +14,16 @@ from sklearn.pipeline import make_pipeline
 from seqmodels import HMM, RNN, Independent, Sequences
 from seqmodels.base import SequenceModel
 from seqmodels.baselines import MarkovChain
-from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Mixture, Poisson, Product, ZeroInflated
+from seqmodels.emissions import (
+    AutoregressiveGaussian,
+    Bernoulli,
+    Categorical,
+    Gaussian,
+    Mixture,
+    Poisson,
+    Product,
+    ZeroInflated,
+)
 from seqmodels.rnn import GRU, LSTM, Elman
 
 EMISSIONS = {
@@ -31,6 +40,7 @@ EMISSIONS = {
     "Mixture of Bernoullis": Mixture(Bernoulli(0.5), 2),
     "Zero-inflated Poisson": ZeroInflated(Poisson(), 0.5),
     "Product": Product([Gaussian(), Categorical(0.5)]),
+    "Autoregressive": AutoregressiveGaussian(1),
 }
 
 NETWORK = functools.partial(RNN, dtype="float64", max_epochs=2, batch_size=3, validation_fraction=0, random_state=0)
@@ -47,7 +57,7 @@ MODELS = {
 CASES = [
     (model, emission)
     for model, emission in itertools.product(MODELS, EMISSIONS)
-    if EMISSIONS[emission].for_networks or model in ("HMM", "Independent")
+    if EMISSIONS[emission].for_networks or model == "HMM" or (model == "Independent" and not EMISSIONS[emission].order)
 ] + [("MarkovChain", "Categorical")]
 
 every_case = pytest.mark.parametrize(("model_name", "family_name"), CASES, ids=[f"{m}-{e}" for m, e in CASES])

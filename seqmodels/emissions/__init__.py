@@ -1,5 +1,6 @@
 """Families of distributions of one observation; each serves hidden Markov models and networks alike."""
 
+from .autoregressive import AutoregressiveGaussian, AutoregressiveGaussianParameters
 from .base import Emission
 from .bernoulli import Bernoulli, BernoulliParameters
 from .categorical import Categorical, CategoricalParameters
@@ -10,6 +11,8 @@ from .product import Product, ProductParameters
 from .zero_inflated import ZeroInflated, ZeroInflatedParameters
 
 __all__ = [
+    "AutoregressiveGaussian",
+    "AutoregressiveGaussianParameters",
     "Bernoulli",
     "BernoulliParameters",
     "Categorical",

@@ -30,6 +30,8 @@ class Emission(BaseEstimator):
     discrete = False
     #: Whether a network can have this family as its output.
     for_networks = True
+    #: How many observations back each one depends on.
+    order = 0
     #: Whether observations are counts in independent columns, and all arrays of parameters are (..., D).
     counts_by_column = False
 
@@ -43,6 +45,26 @@ class Emission(BaseEstimator):
     def missing(self, values):
         """Which entries of values (..., D) are missing, of the same shape."""
         return values == MISSING if self.symbolic else np.isnan(values)
+
+    def with_past(self, sequences):
+        """Values of a `Sequences`, each with the `order` before it in its sequence, the last one first.
+
+        Returns
+        -------
+        array (M, D (1 + order))
+            NaN where there is none; this is what densities and statistics of the family are of.
+        """
+        if self.order == 0:
+            return sequences.values
+        before = [
+            np.where(sequences.positions[:, None] >= back, np.roll(sequences.values, back, axis=0), np.nan)
+            for back in range(1, self.order + 1)
+        ]
+        return np.concatenate([sequences.values, *before], axis=1)
+
+    def given(self, parameters, past):
+        """The family of the next observation and its parameters, given the `order` before it (..., D order)."""
+        return self, parameters
 
     def check(self, sequences, name="X"):
         """Raise a ValueError that names the place of the first observation the family cannot have made."""
@@ -259,6 +281,12 @@ def n_members(parameters):
     while isinstance(parameters, tuple):
         parameters = parameters[0]
     return len(parameters)
+
+
+def refuse_past(emission, what):
+    """Raise a ValueError where a family depends on the past that `what` does not know of."""
+    if emission.order:
+        raise ValueError(f"{what} takes no family that depends on the past, such as {emission!r}; an HMM does")
 
 
 def raise_abstract(emission, method):

@@ -1,11 +1,13 @@
 """Shapes of a Gaussian's covariance: what each stores, its density, its M-step."""
 
+import warnings
+
 import numpy as np
 
 from .base import keep_without_mass
 from .moments import LOG_2PI, IndependentColumns, JointColumns, in_part, normal, patterns
 
-__all__ = ["COVARIANCES", "VARIANCE_FLOOR"]
+__all__ = ["COVARIANCES", "VARIANCE_FLOOR", "warn_at_floor"]
 
 VARIANCE_FLOOR = 1e-6
 """Smallest variance that an M-step or a network may give, relative to the variance in the training data."""
@@ -152,6 +154,16 @@ class Tied(Full):
 
 
 COVARIANCES = {"diagonal": Diagonal(), "full": Full(), "spherical": Spherical(), "tied": Tied()}
+
+
+def warn_at_floor(variances, floor):
+    """Say so where variances (..., D) of an M-step are at their floor (D,)."""
+    if np.any(variances <= floor * (1 + 1e-9)):
+        warnings.warn(
+            f"a variance fell to its floor, {VARIANCE_FLOOR:g} times the variance of the data: a distribution "
+            "stands for a single value; fewer states or more data would help",
+            stacklevel=3,
+        )
 
 
 def _scatter(mass, sums, seconds):

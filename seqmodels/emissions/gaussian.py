@@ -1,6 +1,5 @@
 """Real numbers around a mean."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +9,10 @@ from ..arrays import aligned, mean_and_variance, padded, padded_width
 from ..jit import kernel
 from . import cholesky
 from .base import Emission, keep_without_mass, refuse, refuse_unless_number
-from .covariance import COVARIANCES, VARIANCE_FLOOR
+from .covariance import COVARIANCES, VARIANCE_FLOOR, warn_at_floor
 from .moments import normal, patterns
 
-__all__ = ["Gaussian", "GaussianParameters"]
+__all__ = ["Gaussian", "GaussianParameters", "variance_of_a_constant"]
 
 HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 LOG_FLOOR = 0.5 * np.log(VARIANCE_FLOOR)  # of the logarithm of a scale
@@ -101,7 +100,7 @@ class Gaussian(Emission):
 
     def rough(self, sequences):
         mean, variances = mean_and_variance(sequences.values.astype(float))
-        variances = np.where(variances > 0, variances, _variance_of_a_constant(mean))
+        variances = np.where(variances > 0, variances, variance_of_a_constant(mean))
         return GaussianParameters(mean[None], self._shape.rough(variances))
 
     def sufficient_statistics(self, values, visits, parameters):
@@ -118,12 +117,7 @@ class Gaussian(Emission):
         means = keep_without_mass(mass, means, parameters.means)
         prior = self.covariance_weight, self._prior_covariance(len(floor))
         covariances = self._shape.maximize(mass, sums, seconds, parameters.covariances, floor, *prior)
-        if np.any(self._shape.variances(covariances, len(floor)) <= floor * (1 + 1e-9)):
-            warnings.warn(
-                f"a variance fell to its floor, {VARIANCE_FLOOR:g} times the variance of the data: a distribution "
-                "stands for a single value; fewer states or more data would help",
-                stacklevel=2,
-            )
+        warn_at_floor(self._shape.variances(covariances, len(floor)), floor)
         return GaussianParameters(means, covariances)
 
     def _with_mean_prior(self, statistics, parameters):
@@ -166,7 +160,7 @@ class Gaussian(Emission):
         variances = (squares + 2 * centred * sums + mass * centred**2).sum(axis=states) / total
         # what is left of a constant column is rounding, some 1e-16 of its value
         constant = variances <= 1e-28 * np.maximum(mean**2, np.finfo(float).tiny)
-        return np.where(constant, _variance_of_a_constant(mean), variances)
+        return np.where(constant, variance_of_a_constant(mean), variances)
 
     def check_parameters(self, parameters):
         variances = self._shape.smallest_variances(parameters.covariances)
@@ -222,7 +216,7 @@ class Gaussian(Emission):
         return special.ndtr((values - parameters.means) / deviation)
 
 
-def _variance_of_a_constant(mean):
+def variance_of_a_constant(mean):
     """A scale for a column without any variance."""
     return np.maximum(mean**2, 1.0)
 

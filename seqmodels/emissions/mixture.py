@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import choose, map_arrays, take
-from .base import Emission, keep_without_mass, refuse_unless_distributions
+from .base import Emission, keep_without_mass, refuse_past, refuse_unless_distributions
 from .clusters import cluster
 
 __all__ = ["Mixture", "MixtureParameters"]
@@ -79,6 +79,7 @@ class Mixture(Emission):
     def check(self, sequences, name="X"):
         if not (isinstance(self.n, int | np.integer) and self.n >= 1):
             raise ValueError(f"Mixture(n={self.n!r}): integers from 1 are accepted")
+        refuse_past(self._mixed, "Mixture")
         self._mixed.check(sequences, name)
 
     def log_density(self, values, parameters):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..forms import MISSING
 from ..sequences import Sequences
-from .base import Emission, raise_at
+from .base import Emission, raise_at, refuse_past
 
 __all__ = ["Product", "ProductParameters"]
 
@@ -83,6 +83,7 @@ class Product(Emission):
     def check(self, sequences, name="X"):
         self._check_columns(sequences.n_features, name)
         for factor, own in self._pairs:
+            refuse_past(factor, "Product")
             if factor.symbolic:
                 self._check_codes(factor, own, sequences, name)
             factor.check(_part(factor, own, sequences), name)

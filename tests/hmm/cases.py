@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Mixture, Poisson, Product, ZeroInflated
+from seqmodels.emissions import (
+    AutoregressiveGaussian,
+    Bernoulli,
+    Categorical,
+    Gaussian,
+    Mixture,
+    Poisson,
+    Product,
+    ZeroInflated,
+)
 
 FAMILIES = {
     "Categorical": Categorical(),
@@ -25,6 +34,8 @@ FAMILIES = {
     "zero-inflated counts": ZeroInflated(Poisson()),
     "product of counts and symbols": Product([Poisson(), Categorical(0.5)]),
     "mixture of products": Mixture(Product([ZeroInflated(Poisson(1.0, 0.5), 0.1), Gaussian()]), 2),
+    "autoregressive": AutoregressiveGaussian(1),
+    "autoregressive of order 2": AutoregressiveGaussian(2),
 }
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Mixture, Poisson, Product, ZeroInflated
+from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Poisson
 from seqmodels.rnn import GRU, LSTM, RNN, Elman
 
 CELLS = {
@@ -29,9 +29,6 @@ EMISSIONS = {
     "Poisson": Poisson(),
     "Gaussian diagonal": Gaussian(),
     "Gaussian spherical": Gaussian("spherical"),
-    "Gaussian full": Gaussian("full"),
-    "mixture of Bernoullis": Mixture(Bernoulli(), 3),
-    "product": Product([ZeroInflated(Poisson()), Mixture(Gaussian(), 2)]),
 }
 
 LENGTHS = (5, 1, 3, 2)
@@ -44,10 +41,8 @@ def sequences_for(emission):
         X = [generator.integers(4, size=length).tolist() for length in LENGTHS]
         X[0][1] = X[2][0] = X[2][2] = None
         return X
-    if isinstance(emission, Bernoulli | Mixture):
+    if isinstance(emission, Bernoulli):
         X = [generator.integers(2, size=(length, 3)) * 1.0 for length in LENGTHS]
-    elif isinstance(emission, Product):
-        X = [np.column_stack([generator.poisson(2, length), generator.normal(5, 2, length)]) for length in LENGTHS]
     elif isinstance(emission, Poisson):
         X = [generator.poisson([2, 5], (length, 2)) * 1.0 for length in LENGTHS]
     else:

@@ -275,11 +275,11 @@ def test_clipping_saves_that_run(rng):
         ({"dtype": "float16"}, ValueError, "dtype is 'float16'; 'float32' and 'float64'"),
         ({"emission": "Poisson"}, TypeError, "emission is 'Poisson'; an emission such as"),
         (
-            {"emission": Gaussian("full")},
+            {"emission": Gaussian("tied")},
             ValueError,
-            r"Gaussian\(covariance='full'\) cannot be the output of a network",
+            r"Gaussian\(covariance='tied'\) cannot be the output of a network",
         ),
-        ({"emission": Mixture(Gaussian(), 2)}, ValueError, "cannot be the output of a network"),
+        ({"emission": Mixture(Gaussian("tied"), 2)}, ValueError, "cannot be the output of a network"),
     ],
 )
 def test_hyperparameters_are_checked(options, error, message):
