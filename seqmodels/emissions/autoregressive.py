@@ -1,11 +1,14 @@
 """Real numbers around a mean that depends on those before."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import mean_and_variance
-from .base import Emission, keep_without_mass, refuse
+from ..arrays import LONGEST_VECTOR, aligned, mean_and_variance, padded, padded_width, vector_length
+from ..jit import kernel
+from ..simd import load, number, store
+from .base import Emission, Tiles, keep_without_mass, refuse
 from .covariance import VARIANCE_FLOOR, warn_at_floor
 from .gaussian import Gaussian, GaussianParameters, variance_of_a_constant
 
@@ -73,17 +76,14 @@ class AutoregressiveGaussian(Emission):
 
     # ---------------------------------------------------------------- hidden Markov models
 
+    def in_tiles(self, parameters, width):
+        return AutoregressiveTiles(self, parameters, width)
+
     def log_table(self, values, parameters):
-        K, D = parameters.intercepts.shape
-        intercepts, coefficients, variances, centres, spreads = parameters
-        past, table = values[:, D:].reshape(len(values), self.order, D), np.zeros((len(values), K))
-        for d in range(D):
-            x, gap = values[:, d, None], np.isnan(past[..., d]).any(axis=1)
-            means = intercepts[:, d] + np.nan_to_num(past[..., d]) @ coefficients[..., d].T
-            terms = _log_normal(x, means, variances[:, d])
-            terms[gap] = _log_normal(x[gap], centres[:, d], spreads[:, d])
-            table += np.where(np.isnan(x), 0.0, terms)
-        return table
+        width = padded_width(len(parameters.intercepts))
+        table = aligned(len(values), width)
+        self.in_tiles(parameters, width).fill_log_table(values, table)
+        return table[:, : len(parameters.intercepts)]
 
     def rough(self, sequences):
         mean, variances = mean_and_variance(sequences.values.astype(float))
@@ -94,15 +94,10 @@ class AutoregressiveGaussian(Emission):
     def sufficient_statistics(self, values, visits, parameters):
         """Sums of products, which say all about weighted least squares."""
         D, width = parameters.intercepts.shape[-1], self.order + 2
-        deviations = values.reshape(len(values), 1 + self.order, D) - parameters.centres.reshape(-1, D)[0]
-        products = np.empty((visits.shape[1], D, width, width))
-        for d in range(D):
-            own = np.ones((len(values), width))
-            own[:, 1:-1], own[:, -1] = deviations[:, 1:, d], deviations[:, 0, d]
-            own[np.isnan(own).any(axis=1)] = 0.0
-            pairs = (own[:, :, None] * own[:, None, :]).reshape(len(values), -1)
-            products[:, d] = (visits.T @ pairs).reshape(-1, width, width)
-        return AutoregressiveGaussianStatistics(products)
+        pairs = np.empty((len(values), D * width**2))
+        centres = parameters.centres.reshape(-1, D)[0]
+        _pairs(np.ascontiguousarray(values, dtype=float), centres, self.order, pairs)
+        return AutoregressiveGaussianStatistics((visits.T @ pairs).reshape(-1, D, width, width))
 
     def maximize(self, statistics, parameters):
         """Weighted least squares in each state and column; what nothing determines is zero."""
@@ -177,5 +172,88 @@ class AutoregressiveGaussian(Emission):
         return family.cdf(values, own)
 
 
-def _log_normal(x, means, variances):
-    return -0.5 * ((x - means) ** 2 / variances + np.log(2 * np.pi * variances))
+class AutoregressiveTiles(Tiles):
+    """Log densities in short vectors of states."""
+
+    def __init__(self, emission, parameters, width):
+        super().__init__(emission, parameters)
+        intercepts, coefficients, variances, centres, spreads = parameters
+        K = len(intercepts)
+        self.log_densities = _log_densities(vector_length(width))
+        coefficients = np.moveaxis(coefficients, 0, -1).reshape(-1, K)  # (order D, K)
+        arrays = [intercepts.T, coefficients]
+        for variance in (variances.T, spreads.T):
+            arrays += [0.5 / variance, -0.5 * np.log(2 * np.pi * variance)]
+        self.arrays = [padded(array, len(array), width) for array in [*arrays, centres.T]]
+        self.start = aligned(1, width)
+        self.start[:, K:] = -np.inf
+
+    def fill_log_table(self, values, out):
+        order = self.emission.order
+        self.log_densities(np.ascontiguousarray(values, dtype=float), order, *self.arrays, self.start, out)
+
+
+@functools.cache
+def _log_densities(length):
+    """The kernel for arrays (..., L) of states in vectors of this length."""
+    SEVERAL = length == LONGEST_VECTOR
+
+    @kernel(key=f"vectors of {length}", _nrt=False)
+    def log_densities(
+        values,
+        order,
+        intercepts,
+        coefficients,
+        precisions,
+        constants,
+        wide_precisions,
+        wide_constants,
+        centres,
+        start,
+        out,
+    ):
+        """Of observations with those before (n, D (1 + order)), column by column."""
+        n, width_of_values = values.shape
+        D, width = width_of_values // (1 + order), start.shape[1] if SEVERAL else length
+        for i in range(n):
+            for j in range(0, width, length):
+                density = load(start, 0, j, length, width)
+                for d in range(D):
+                    x, before = number(values, i, d, width_of_values), 0.0
+                    mean = load(intercepts, d, j, length, width)
+                    for lag in range(order):
+                        past = number(values, i, (1 + lag) * D + d, width_of_values)
+                        before += past
+                        mean = mean + past * load(coefficients, lag * D + d, j, length, width)
+                    if np.isnan(x):
+                        continue
+                    if np.isnan(before):  # not all is there
+                        deviation = x - load(centres, d, j, length, width)
+                        density = density + load(wide_constants, d, j, length, width)
+                        density = density - deviation * deviation * load(wide_precisions, d, j, length, width)
+                    else:
+                        deviation = x - mean
+                        density = density + load(constants, d, j, length, width)
+                        density = density - deviation * deviation * load(precisions, d, j, length, width)
+                store(out, i, j, density, width)
+
+    return log_densities
+
+
+@kernel
+def _pairs(values, centres, order, out):
+    """Products of one, the deviations before and the deviation, for each column; zeros where one is not there."""
+    n, D, width = len(values), len(centres), order + 2
+    own = np.empty(width)
+    for i in range(n):
+        for d in range(D):
+            own[0], total = 1.0, 0.0
+            for lag in range(order + 1):
+                deviation = values[i, lag * D + d] - centres[d]
+                own[lag if lag else width - 1] = deviation
+                total += deviation
+            if np.isnan(total):
+                own[:] = 0.0
+            for a in range(width):
+                for b in range(width):
+                    out[i, (d * width + a) * width + b] = own[a] * own[b]

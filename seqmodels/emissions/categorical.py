@@ -88,10 +88,9 @@ class Categorical(Emission):
         """Expected counts of each symbol in each state."""
         n_symbols = parameters.probabilities.shape[-1]
         codes = values[:, 0]
-        counts = np.zeros((n_symbols, visits.shape[1]))
         seen = (codes >= 0) & (codes < n_symbols)
-        np.add.at(counts, codes[seen], visits[seen])
-        return CategoricalStatistics(counts.T)
+        codes, visits = codes[seen], visits[seen].T
+        return CategoricalStatistics(np.array([np.bincount(codes, own, n_symbols) for own in visits]))
 
     def maximize(self, statistics, parameters):
         """Relative frequencies, the pseudo-count added."""

@@ -145,10 +145,18 @@ def patterns(missing):
     """Which observations miss which columns (..., D), in part: pairs of an index into `...` and the columns seen."""
     if not missing.any():
         return []
-    partly = missing.any(axis=-1) & ~missing.all(axis=-1)
-    place = np.nonzero(partly)
-    seen, kind = np.unique(~missing[place], axis=0, return_inverse=True)
-    return [(tuple(axis[kind.reshape(-1) == number] for axis in place), own) for number, own in enumerate(seen)]
+    *leading, D = missing.shape
+    bits = np.packbits(missing.reshape(-1, D), axis=1)
+    # of few columns, a byte is its own number; and bytes are sorted fast
+    numbers = bits[:, 0] if D <= 8 else np.unique(bits, axis=0, return_inverse=True)[1].reshape(-1)
+    order = np.argsort(numbers, kind="stable")
+    starts = np.flatnonzero(np.diff(numbers[order]))
+    found = []
+    for which in np.split(order, starts + 1):
+        seen = ~missing.reshape(-1, D)[which[0]]
+        if seen.any() and not seen.all():
+            found.append((np.unravel_index(which, leading), seen))
+    return found
 
 
 def normal(deviations, covariances):

@@ -61,6 +61,14 @@ class Poisson(Emission):
 
     # ---------------------------------------------------------------- hidden Markov models
 
+    def log_table(self, values, parameters):
+        rates = parameters.rates
+        if not rates.all():
+            return super().log_table(values, parameters)
+        seen, counts = (~np.isnan(values)).astype(float), np.nan_to_num(values)
+        constants = _log_factorials(counts).sum(axis=1)  # 0 of what is missing
+        return counts @ np.log(rates).T - seen @ rates.T - constants[:, None]
+
     def rough(self, sequences):
         mean = mean_of_columns(sequences.values)
         return PoissonParameters(np.where(mean > 0, mean, 0.5 / max(1, sequences.n_observations))[None])
@@ -104,7 +112,7 @@ class Poisson(Emission):
 
     def value_and_gradient(self, values, raw, marginal, out):
         """Log probabilities (n,), and their gradient in `raw` (n, R) written to `out`: count - rate."""
-        return _log_link(values, raw, marginal.rates, special.gammaln(values + 1.0), out)
+        return _log_link(values, raw, marginal.rates, _log_factorials(np.nan_to_num(values)), out)
 
     # ---------------------------------------------------------------- both
 
@@ -119,6 +127,14 @@ class Poisson(Emission):
 
     def cdf(self, values, parameters):
         return special.pdtr(np.floor(np.maximum(values, 0.0)), parameters.rates) * (values >= 0)
+
+
+def _log_factorials(counts):
+    """Of counts of any shape; most are small, and looked up."""
+    largest = counts.max(initial=0.0)
+    if largest > max(1000, counts.size):
+        return special.gammaln(counts + 1.0)
+    return special.gammaln(np.arange(largest + 1) + 1.0)[counts.astype(np.intp)]
 
 
 @kernel

@@ -1,14 +1,12 @@
 """Columns of different kinds, each with a family of its own."""
 
-import copy
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from ..forms import MISSING
-from ..sequences import Sequences
 from .base import Emission, raise_at, refuse_past
+from .columns import Columns, most_probable, part_of, without_unused_symbol
 
 __all__ = ["Product", "ProductParameters"]
 
@@ -68,7 +66,7 @@ class Product(Emission):
         emissions = self.emissions
         if not (isinstance(emissions, list | tuple) and emissions and all(isinstance(e, Emission) for e in emissions)):
             raise TypeError(f"Product(emissions={emissions!r}): a list of emissions such as Gaussian() is accepted")
-        return [_without_unused_symbol(emission) if emission.symbolic else emission for emission in emissions]
+        return [without_unused_symbol(emission) if emission.symbolic else emission for emission in emissions]
 
     @property
     def _columns(self):
@@ -86,7 +84,7 @@ class Product(Emission):
             refuse_past(factor, "Product")
             if factor.symbolic:
                 self._check_codes(factor, own, sequences, name)
-            factor.check(_part(factor, own, sequences), name)
+            factor.check(part_of(factor, own, sequences), name)
 
     def _check_columns(self, D, name):
         n, columns = len(self._factors), self.columns
@@ -105,7 +103,7 @@ class Product(Emission):
         values = np.take(sequences.values, own, axis=1)
         with np.errstate(invalid="ignore"):
             wrong = (values < 0) | (values != np.floor(values)) & ~np.isnan(values)
-        raise_at(wrong, _Columns.of(sequences, own, values), name, "codes of symbols (integers from 0)")
+        raise_at(wrong, Columns.of(sequences, own, values), name, "codes of symbols (integers from 0)")
 
     # ---------------------------------------------------------------- values and parameters of the factors
 
@@ -131,7 +129,7 @@ class Product(Emission):
     def fit_marginal(self, sequences, weights=None):
         """Each factor by itself."""
         return ProductParameters(
-            tuple(factor.fit_marginal(_part(factor, own, sequences), weights) for factor, own in self._pairs)
+            tuple(factor.fit_marginal(part_of(factor, own, sequences), weights) for factor, own in self._pairs)
         )
 
     # ---------------------------------------------------------------- hidden Markov models
@@ -143,7 +141,7 @@ class Product(Emission):
         return sum(factor.log_table(block, own) for factor, block, own in self._each(values, parameters))
 
     def rough(self, sequences):
-        return ProductParameters(tuple(factor.rough(_part(factor, own, sequences)) for factor, own in self._pairs))
+        return ProductParameters(tuple(factor.rough(part_of(factor, own, sequences)) for factor, own in self._pairs))
 
     def initial_parameters(self, values, visits, rough, generator):
         return ProductParameters(
@@ -236,7 +234,7 @@ class Product(Emission):
     def mixture_mean(self, weights, parameters):
         pairs = zip(self._factors, parameters.factors, strict=True)
         return self._side_by_side([
-            _most_probable(f, weights, own) if f.symbolic else f.mixture_mean(weights, own) for f, own in pairs
+            most_probable(f, weights, own) if f.symbolic else f.mixture_mean(weights, own) for f, own in pairs
         ])  # fmt: skip
 
     def mode(self, parameters):
@@ -268,47 +266,3 @@ class ProductTiles:
         """Sufficient statistics of n observations (n, D) from the visits (n, L) of the states."""
         each = zip(self.tiles, self.product._each(values, self.parameters), strict=True)
         return ProductStatistics(tuple(tile.statistics(block, visits) for tile, (_, block, _) in each))
-
-
-@dataclass(frozen=True, eq=False)
-class _Columns(Sequences):
-    """Some columns of a table, which know their place in it."""
-
-    table: Sequences | None = None
-    columns: tuple = ()
-
-    @classmethod
-    def of(cls, table, columns, values, alphabet=None):
-        return cls(values, table.offsets, alphabet, given=table.given, table=table, columns=tuple(columns))
-
-    def where(self, m, name="X", d=None):
-        return self.table.where(m, name, None if d is None else self.columns[d])
-
-
-def _part(factor, columns, sequences):
-    """The data of one factor."""
-    values = np.take(sequences.values, columns, axis=1)
-    if not factor.symbolic:
-        return _Columns.of(sequences, columns, values)
-    codes = np.where(np.isnan(values), MISSING, values).astype(np.int64)
-    return _Columns.of(sequences, columns, codes, tuple(range(codes.max(initial=0) + 1)))
-
-
-def _without_unused_symbol(emission):
-    """A symbolic family whose parameters have a column for the unknown symbol only if it has mass."""
-    if hasattr(emission, "emission"):
-        without = copy.copy(emission)
-        without.emission = _without_unused_symbol(emission.emission)
-        return without
-    if emission.pseudo_count > 0:
-        return emission
-    without = copy.copy(emission)
-    without.unknown = "error"
-    return without
-
-
-def _most_probable(factor, weights, parameters):
-    """The most probable codes (..., 1) of mixtures of a symbolic family."""
-    codes = np.arange(factor.n_symbols(parameters)).reshape((-1,) + (1,) * (weights.ndim + 1))
-    probabilities = (weights * np.exp(factor.log_density(codes, parameters))).sum(axis=-1)
-    return probabilities.argmax(axis=0)[..., None] * 1.0
