@@ -21,7 +21,9 @@ class Emission(BaseEstimator):
     A family defines, for all models: :meth:`check`, :meth:`log_density`, :meth:`sample`, :meth:`mean`,
     :meth:`mode`, :meth:`cdf` and :meth:`n_parameters`; for HMMs: :meth:`rough`,
     :meth:`sufficient_statistics`, :meth:`maximize` and, where it has a prior, :meth:`log_prior`; for
-    networks: :meth:`n_raw`, :meth:`from_raw` and :meth:`value_and_gradient`.
+    networks: :meth:`n_raw`, :meth:`from_raw` and :meth:`value_and_gradient`. Where its edges are no place to
+    start from, :meth:`interior`; where it does EM of its own, :meth:`one_step_is_enough`; where raw outputs are
+    shared, :meth:`constant_raw`; where it depends on the past, `order` and :meth:`given`.
     """
 
     #: Whether observations are symbols, read as codes.

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import choose, map_arrays, take
+from ..arrays import aligned, choose, map_arrays, padded, padded_width, take
 from .base import Emission, keep_without_mass, refuse_past, refuse_unless_distributions
 from .clusters import cluster
+from .mixture_tiles import MixtureTiles
 
 __all__ = ["Mixture", "MixtureParameters"]
 
@@ -16,13 +17,6 @@ class MixtureParameters(NamedTuple):
 
     weights: np.ndarray  # (..., C)
     components: tuple  # of the mixed family, leading axes (..., C)
-
-
-class MixtureStatistics(NamedTuple):
-    """Expected visits of each component, and the statistics of the mixed family."""
-
-    mass: np.ndarray  # (..., C)
-    components: tuple  # leading axes (..., C)
 
 
 class Mixture(Emission):
@@ -97,13 +91,14 @@ class Mixture(Emission):
     def distinct(self, values):
         return self.emission.distinct(values)
 
-    def log_table(self, values, parameters):
-        return _log_sum(self._component_table(values, parameters), parameters.weights)
+    def in_tiles(self, parameters, width):
+        return MixtureTiles(self, parameters, width)
 
-    def _component_table(self, values, parameters):
-        K, C = parameters.weights.shape
-        flat = map_arrays(lambda array: array.reshape(K * C, *array.shape[2:]), parameters.components)
-        return self.emission.log_table(values, flat).reshape(len(values), K, C)
+    def log_table(self, values, parameters):
+        K = len(parameters.weights)
+        table = aligned(len(values), padded_width(K))
+        self.in_tiles(parameters, table.shape[1]).fill_log_table(values, table)
+        return table[:, :K]
 
     def rough(self, sequences):
         components = self.emission.rough(sequences)
@@ -137,21 +132,8 @@ class Mixture(Emission):
 
     def sufficient_statistics(self, values, visits, parameters):
         """Visits of each component, and the mixed family's statistics under them."""
-        K, C = parameters.weights.shape
-        missing = self.missing(values).all(axis=1)
-        if missing.any():  # they say nothing about the weights
-            values, visits = values[~missing], visits[~missing]
-        joint = self._component_table(values, parameters)
-        with np.errstate(divide="ignore"):
-            joint = joint + np.log(parameters.weights)
-        largest = joint.max(axis=2, keepdims=True)
-        shares = np.exp(joint - np.where(np.isfinite(largest), largest, 0.0))
-        shares /= np.maximum(shares.sum(axis=2, keepdims=True), np.finfo(float).tiny)
-        split = (visits[:, :, None] * shares).reshape(len(values), K * C)
-        flat = map_arrays(lambda array: array.reshape(K * C, *array.shape[2:]), parameters.components)
-        statistics = self.emission.sufficient_statistics(values, split, flat)
-        unflatten = map_arrays(lambda array: array.reshape(K, C, *array.shape[1:]), statistics)
-        return MixtureStatistics(split.sum(axis=0).reshape(K, C), unflatten)
+        width = padded_width(visits.shape[1])
+        return self.in_tiles(parameters, width).statistics(values, padded(visits, len(visits), width))
 
     def maximize(self, statistics, parameters):
         """Each part by itself."""

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from seqmodels import Sequences
 from seqmodels.baselines import Independent
@@ -10,6 +10,7 @@ from seqmodels.emissions import (
     Categorical,
     CategoricalParameters,
     Gaussian,
+    GaussianParameters,
     Mixture,
     MixtureParameters,
     Poisson,
@@ -86,6 +87,31 @@ def test_unknown_symbols_are_refused_where_the_mixed_family_refuses_them():
     with pytest.raises(ValueError, match=r"X\[0\], position 1 is the symbol 'z'"):
         model.score(["az"])
     assert np.isfinite(Independent(Mixture(Categorical())).fit(["aab"]).score(["az"]))
+
+
+@pytest.mark.parametrize("K", [1, 4, 5, 17, 40])
+@pytest.mark.parametrize("C", [1, 3])
+def test_tiles_of_any_width(K, C, rng):
+    """A vector of states begins at any component, and holds more than these states."""
+    emission = Mixture(Gaussian(), C)
+    components = GaussianParameters(rng.normal(size=(K, C, 2)), rng.uniform(0.5, 2, (K, C, 2)))
+    parameters = MixtureParameters(rng.dirichlet(np.ones(C), K), components)
+    parameters.weights[0] = np.eye(C)[0]  # components of weight zero
+    values, visits = rng.normal(size=(7, 2)), rng.random((7, K))
+    values[2, 0] = values[5] = np.nan
+    densities = Gaussian().log_density(values[:, None, None], components)
+    with np.errstate(divide="ignore"):
+        joint = np.log(parameters.weights) + densities  # (7, K, C)
+    expected = special.logsumexp(joint, axis=2)
+    np.testing.assert_allclose(emission.log_table(values, parameters), expected, rtol=1e-12, atol=1e-14)
+    split = visits[:, :, None] * np.exp(joint - expected[:, :, None])
+    split[5] = 0
+    own = emission.sufficient_statistics(values, visits, parameters)
+    np.testing.assert_allclose(own.mass, split.sum(axis=0), rtol=1e-12)
+    flat = GaussianParameters(*(array.reshape(K * C, 2) for array in components))
+    moments = Gaussian().sufficient_statistics(values, split.reshape(7, -1), flat)
+    for a, b in zip(own.components, moments, strict=True):
+        np.testing.assert_allclose(a.reshape(b.shape), b, rtol=1e-10, atol=1e-14)
 
 
 # -------------------------------------------------------------------- under networks

@@ -103,6 +103,11 @@ def test_symbols_in_a_table(rng):
     assert term == pytest.approx(alone.log_likelihoods([[1]])[0][0])
 
 
+def test_symbols_that_are_no_codes_are_refused_with_advice():
+    with pytest.raises(TypeError, match=r"X holds symbols in 2 columns; .* symbols are codes 0, 1, .*Product says"):
+        Independent(MIXED).fit([[[1.5, "a"], [2.5, "b"]]])
+
+
 def test_codes_larger_than_any_seen(rng):
     """One unknown symbol has mass where there is a pseudo-count, and stands for all; else they are impossible."""
     X = table(rng)
