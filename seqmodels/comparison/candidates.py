@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
+import numpy as np
 from sklearn.base import clone
 
 from ..base import SequenceModel
 from ..baselines import Independent, MarkovChain
 from ..datasets import Dataset
-from ..emissions import Categorical, Emission, Multinomial
+from ..emissions import Categorical, Emission, Gaussian, Multinomial
 from ..emissions.default import default_emission
 from ..hmm import HMM
 from ..rnn import GRU, LSTM, RNN, Adam, Elman
@@ -96,7 +97,7 @@ def families(entries, X):
             family = _family(model, X)
             found.setdefault(repr(family), family)
             first = first or (name, family)
-            if family.discrete != first[1].discrete:
+            if not np.array_equal(*(np.resize(each.whole_columns, X.n_features) for each in (family, first[1]))):
                 raise ValueError(
                     f"models[{name!r}] has the emission {family!r} and models[{first[0]!r}] has "
                     f"{first[1]!r}: densities and probabilities do not compare; families that are all of "
@@ -116,7 +117,8 @@ def _family(model, X):
 
 def baselines_for(families):
     """The baselines for these families, by name, and sentences about what is left out."""
-    entries = {"Independent": [Independent(clone(families[0]))]}
+    without_past = next((family for family in families if not family.order), Gaussian())
+    entries = {"Independent": [Independent(clone(without_past))]}
     if any(family.symbolic for family in families):
         return entries | {"MarkovChain": [MarkovChain(order) for order in MARKOV_ORDERS]}, []
     return entries, [f"MarkovChain is left out: it takes symbols, and {type(families[0]).__name__} is not of symbols."]

@@ -1,5 +1,6 @@
 """Families of distributions of one observation; each serves hidden Markov models and networks alike."""
 
+from .autoregressive import AutoregressiveGaussian, AutoregressiveGaussianParameters
 from .base import Emission
 from .bernoulli import Bernoulli, BernoulliParameters
 from .beta import Beta, BetaParameters
@@ -14,10 +15,14 @@ from .mixture import Mixture, MixtureParameters
 from .multinomial import Multinomial, MultinomialParameters
 from .negative_binomial import NegativeBinomial, NegativeBinomialParameters
 from .poisson import Poisson, PoissonParameters
+from .product import Product, ProductParameters
 from .student_t import StudentT, StudentTParameters
 from .vonmises import VonMises, VonMisesParameters
+from .zero_inflated import ZeroInflated, ZeroInflatedParameters
 
 __all__ = [
+    "AutoregressiveGaussian",
+    "AutoregressiveGaussianParameters",
     "Bernoulli",
     "BernoulliParameters",
     "Beta",
@@ -45,8 +50,12 @@ __all__ = [
     "NegativeBinomialParameters",
     "Poisson",
     "PoissonParameters",
+    "Product",
+    "ProductParameters",
     "StudentT",
     "StudentTParameters",
     "VonMises",
     "VonMisesParameters",
+    "ZeroInflated",
+    "ZeroInflatedParameters",
 ]

@@ -9,8 +9,8 @@ from ..arrays import aligned, map_arrays, padded, padded_width
 from .base import Emission, n_members, raise_abstract, raise_at
 
 __all__ = [
-    "Columns", "ColumnsInTiles", "ExponentialFamily", "Sums", "blocks", "is_count", "levels", "means_of", "pooled",
-    "warn_of_a_floor",
+    "Columns", "ColumnsInTiles", "CountColumns", "ExponentialFamily", "Sums", "blocks", "is_count", "levels",
+    "means_of", "pooled", "warn_of_a_floor",
 ]  # fmt: skip
 
 LARGE_TERMS = 1e5
@@ -103,6 +103,17 @@ class Columns(Emission):
                 held = missing | (own <= low) | (own >= high)
                 out[:, p * own.shape[1] : (p + 1) * own.shape[1]] = np.where(held, 0.0, slope)
         return self._observed(values, parameters).sum(axis=-1)
+
+
+class CountColumns(Columns):
+    """Columns of counts from 0."""
+
+    accepted = "counts (integers from 0)"
+    discrete = True
+    counts_by_column = True
+
+    def possible(self, values):
+        return is_count(values)
 
 
 class ColumnsInTiles(Columns):

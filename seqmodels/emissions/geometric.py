@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special
 
 from .base import keep_without_mass, refuse
-from .columns import FARTHEST, ExponentialFamily, is_count, means_of
+from .columns import FARTHEST, CountColumns, ExponentialFamily, means_of
 
 __all__ = ["Geometric", "GeometricParameters"]
 
@@ -17,7 +17,7 @@ class GeometricParameters(NamedTuple):
     probabilities: np.ndarray  # (..., D), of a success
 
 
-class Geometric(ExponentialFamily):
+class Geometric(CountColumns, ExponentialFamily):
     """Counts from 0 in D columns, independent of each other given the state.
 
     The probability of x is ``p (1 - p)^x``: the number of failures before the first success. (`scipy.stats.geom`
@@ -25,11 +25,6 @@ class Geometric(ExponentialFamily):
     """
 
     Parameters = GeometricParameters
-    accepted = "counts (integers from 0)"
-    discrete = True
-
-    def possible(self, values):
-        return is_count(values)
 
     def entries(self, values, parameters):
         p = parameters.probabilities
@@ -57,9 +52,8 @@ class Geometric(ExponentialFamily):
 
     # ---------------------------------------------------------------- networks
 
-    def fit_marginal(self, sequences, weights=None):
-        p = super().fit_marginal(sequences, weights).probabilities
-        return GeometricParameters(np.minimum(p, 1 / (1 + 0.5 / max(1, sequences.n_observations))))
+    def interior(self, parameters, n_observations):
+        return GeometricParameters(np.minimum(parameters.probabilities, 1 / (1 + 0.5 / max(1, n_observations))))
 
     def limits(self, marginal):
         return ((np.log(1e-6), FARTHEST),)

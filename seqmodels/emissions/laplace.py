@@ -44,6 +44,9 @@ class Laplace(ColumnsInTiles):
         mean, variances = mean_and_variance(sequences.values.astype(float))
         return LaplaceParameters(mean[None], np.sqrt(np.where(variances > 0, variances, 1.0))[None])
 
+    def one_step_is_enough(self, values):
+        return False
+
     def initial_parameters(self, values, visits, rough, generator):
         """Weighted medians, and the mean distances from them."""
         medians = [[_median(column, own) for column in values.T] for own in visits.T]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from .base import Emission, keep_without_mass, raise_at, refuse, refuse_unless_distributions
+from .base import Emission, keep_without_mass, raise_at, refuse, refuse_unless_distributions, refuse_unless_number
 from .columns import is_count
 from .special import log_multinomial
 
@@ -49,8 +49,7 @@ class Multinomial(Emission):
         self.pseudo_count = pseudo_count
 
     def check(self, sequences, name="X"):
-        if not self.pseudo_count >= 0:
-            raise ValueError(f"pseudo_count is {self.pseudo_count!r}; numbers from 0 are accepted")
+        refuse_unless_number(self.pseudo_count, "pseudo_count")
         super().check(sequences, name)
         raise_at(~is_count(sequences.values) & ~sequences.missing, sequences, name, "counts (integers from 0)")
         partly = sequences.missing.any(axis=1) & ~sequences.missing.all(axis=1)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special
 
 from .base import keep_without_mass, observed_mass, refuse
-from .columns import FARTHEST, Columns, is_count, levels
+from .columns import FARTHEST, CountColumns, levels
 from .equations import SIZES, negative_binomial_size
 from .special import stirling_error, times_log_ratio
 
@@ -28,7 +28,7 @@ class NegativeBinomialStatistics(NamedTuple):
     slopes: np.ndarray  # (..., D, len(SIZES)), by the size's logarithm, less those of x = 0
 
 
-class NegativeBinomial(Columns):
+class NegativeBinomial(CountColumns):
     """Counts in D columns, independent of each other given the state, of variance ``mean + mean^2 / size``.
 
     In terms of `scipy.stats.nbinom`, ``n = size`` and ``p = size / (size + mean)``. A size may be any number between
@@ -40,11 +40,6 @@ class NegativeBinomial(Columns):
     """
 
     Parameters = NegativeBinomialParameters
-    accepted = "counts (integers from 0)"
-    discrete = True
-
-    def possible(self, values):
-        return is_count(values)
 
     def entries(self, values, parameters):
         """Loader's (2000) arrangement: no large terms cancel."""
@@ -91,9 +86,9 @@ class NegativeBinomial(Columns):
 
     # ---------------------------------------------------------------- networks
 
-    def fit_marginal(self, sequences, weights=None):
-        means, sizes = super().fit_marginal(sequences, weights)
-        return NegativeBinomialParameters(np.where(means > 0, means, 0.5 / max(1, sequences.n_observations)), sizes)
+    def interior(self, parameters, n_observations):
+        means = parameters.means
+        return parameters._replace(means=np.where(means > 0, means, 0.5 / max(1, n_observations)))
 
     def limits(self, marginal):
         sizes = np.log(marginal.sizes)

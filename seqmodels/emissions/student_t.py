@@ -5,12 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from ..arrays import map_arrays, mean_and_variance, take
+from ..arrays import map_arrays, mean_and_variance
 from .base import keep_without_mass, refuse
 from .columns import FARTHEST, ColumnsInTiles, warn_of_a_floor
 from .distances import StudentTTiles
 from .equations import gamma_shape
-from .laplace import Laplace
+from .laplace import Laplace, LaplaceParameters
 from .special import stirling_error
 
 __all__ = ["StudentT", "StudentTParameters"]
@@ -43,6 +43,7 @@ class StudentT(ColumnsInTiles):
     """
 
     Parameters = StudentTParameters
+    marginal_gain = 1e-12
 
     def entries(self, values, parameters):
         locations, scales, degrees = parameters
@@ -59,20 +60,13 @@ class StudentT(ColumnsInTiles):
         scales = np.sqrt(np.where(variances > 0, variances, 1.0))
         return StudentTParameters(mean[None], scales[None], np.full((1, len(mean)), 8.0))
 
-    def fit_marginal(self, sequences, weights=None):
-        """By M-steps, to a gain below 1e-12 nats an observation."""
-        values = sequences.values.astype(float)
-        weights = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=float)
-        locations, scales = (array[None] for array in Laplace().fit_marginal(sequences, weights))
-        parameters, previous = StudentTParameters(locations, scales, np.full_like(scales, 8.0)), -np.inf
-        for _ in range(1000):
-            statistics = self.sufficient_statistics(values, weights[:, None], parameters)
-            terms = statistics.mass * _at_location(parameters) - 0.5 * (parameters.degrees + 1) * statistics.logs
-            parameters = self.maximize(statistics, parameters)
-            if terms.sum() - previous < 1e-12 * statistics.mass.sum():
-                break
-            previous = terms.sum()
-        return take(parameters, 0)
+    def one_step_is_enough(self, values):
+        return False
+
+    def initial_parameters(self, values, visits, rough, generator):
+        """Weighted medians, and the mean distances from them."""
+        start = Laplace().initial_parameters(values, visits, LaplaceParameters(*rough[:2]), generator)
+        return StudentTParameters(*start, np.repeat(rough.degrees, visits.shape[1], axis=0))
 
     def maximize(self, statistics, parameters):
         """Locations, scales and degrees under the expected precisions."""

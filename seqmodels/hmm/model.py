@@ -224,7 +224,7 @@ class HMM(SequenceModel):
         return self._report(record)
 
     def _validator(self, validation):
-        values, rows = self.family_.distinct(validation.values)
+        values, rows = self.family_.distinct(self.family_.with_past(validation))
 
         def validate(parameters):
             log_table = self.family_.log_table(values, parameters.emission)
@@ -244,35 +244,51 @@ class HMM(SequenceModel):
         return on_chain + self.family_.n_parameters(self.emission_)
 
     # ---------------------------------------------------------------- a belief is p(z_t given x_<t), (n, K)
+    # and, behind it, the last observations, as many as the family depends on: (n, K + order D)
 
     def start(self, n):
         """p(z_1), n times."""
         check_is_fitted(self, "emission_")
-        return np.repeat(np.asarray(self.initial_, dtype=float)[None], n, axis=0)
+        initial = np.repeat(np.asarray(self.initial_, dtype=float)[None], n, axis=0)
+        return np.concatenate([initial, np.full((n, self.family_.order * self.n_features_in_), np.nan)], axis=1)
+
+    def _split(self, belief):
+        """State probabilities (n, K), and the observations before (n, order D)."""
+        K = len(self.initial_)
+        return belief[:, :K], belief[:, K:]
 
     def predictive(self, belief):
         """The mixture of all states' emissions."""
+        states, past = self._split(belief)
         parameters = map_arrays(lambda array: np.asarray(array)[None], self.emission_)
-        return Predictive(self.family_, belief, parameters, self._template)
+        family, parameters = self.family_.given(parameters, past[:, None])
+        return Predictive(family, states, parameters, self._template)
 
     def update(self, belief, values):
         """Bayes' rule, then one step of the chain."""
-        return self._states_given(belief, values) @ self.transition_
+        return self._after(self._states_given(belief, values), belief, values)
+
+    def _after(self, states, belief, values):
+        """The belief after values (n, D), given which the states (n, K) have these probabilities."""
+        past = np.concatenate([values, self._split(belief)[1]], axis=1)[:, : self.family_.order * values.shape[1]]
+        return np.concatenate([states @ self.transition_, past], axis=1)
 
     def _states_given(self, belief, values):
         """p(z_t given x_<=t), (n, K); an impossible observation is passed over."""
+        states, past = self._split(belief)
         parameters = map_arrays(lambda array: np.asarray(array)[None], self.emission_)
+        family, parameters = self.family_.given(parameters, past[:, None])
         with np.errstate(divide="ignore"):
-            joint = np.log(belief) + self.family_.log_density(values[:, None], parameters)
+            joint = np.log(states) + family.log_density(values[:, None], parameters)
         total = logsumexp(joint, axis=1, keepdims=True)
         possible = np.isfinite(total)
-        return np.where(possible, np.exp(joint - np.where(possible, total, 0.0)), belief)
+        return np.where(possible, np.exp(joint - np.where(possible, total, 0.0)), states)
 
     # ---------------------------------------------------------------- inference
 
     def _chain_and_source(self, sequences):
         check_is_fitted(self, "emission_")
-        values, rows = self.family_.distinct(sequences.values)
+        values, rows = self.family_.distinct(self.family_.with_past(sequences))
         initial, transition = np.asarray(self.initial_, float), np.asarray(self.transition_, float)
         source = source_of(self.family_, values, rows, self.emission_, len(initial))
         return initial, transition, source, sequences.offsets
@@ -286,7 +302,9 @@ class HMM(SequenceModel):
 
     def _beliefs_after(self, sequences):
         _, filters = self._filtered(sequences)
-        return filters[sequences.offsets[1:] - 1] @ self.transition_
+        last, order = sequences.offsets[1:] - 1, self.family_.order
+        past = self.family_.with_past(sequences)[last][:, : order * sequences.n_features]
+        return np.concatenate([filters[last] @ self.transition_, past], axis=1)
 
     def posterior(self, X, lengths=None):
         """State probabilities given the whole sequence, p(z_t given x): a list of arrays (T, K)."""
@@ -321,7 +339,9 @@ class HMM(SequenceModel):
     # ---------------------------------------------------------------- prediction
 
     def _point_forecast(self, belief, n_steps, generator):
-        """Exact: the chain moves on, unobserved."""
+        """Exact, where the family looks at nothing before: the chain moves on, unobserved."""
+        if self.family_.order:
+            return super()._point_forecast(belief, n_steps, generator)
         beliefs = [belief[0]]
         for _ in range(n_steps - 1):
             beliefs.append(beliefs[-1] @ self.transition_)
@@ -359,7 +379,7 @@ class HMM(SequenceModel):
         for t in range(length):
             values[:, t] = self.predictive(belief).sample_values(generator, temperature, top_k, top_p)
             filters[:, t] = self._states_given(belief, values[:, t])
-            belief = filters[:, t] @ transition
+            belief = self._after(filters[:, t], belief, values[:, t])
         states = np.empty((n_sequences, length), dtype=np.int64)
         states[:, -1] = choose(filters[:, -1], generator)
         for t in range(length - 2, -1, -1):  # p(z_t given x_<=t and z_t+1)

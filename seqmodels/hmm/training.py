@@ -32,7 +32,7 @@ class TrainingData(NamedTuple):
     @classmethod
     def of(cls, sequences, family, weights=None):
         """Gather equal observations of a `Sequences` where the family has few distinct ones."""
-        values, rows = family.distinct(sequences.values)
+        values, rows = family.distinct(family.with_past(sequences))
         weights = np.ones(len(sequences)) if weights is None else weights
         n_scored = float(weights @ sequences.per_sequence(sequences.scored))
         return cls(values, rows, sequences.offsets, weights, n_scored)
