@@ -11,9 +11,10 @@ __all__ = [
 
 
 def map_arrays(function, parameters, *others):
-    """Apply a function to each array of a NamedTuple, or of several of one shape; nested ones too."""
+    """Apply a function to each array of a (Named)Tuple, or of several of one shape; nested ones too."""
     if isinstance(parameters, tuple):
-        return type(parameters)(*(map_arrays(function, *arrays) for arrays in zip(parameters, *others, strict=True)))
+        parts = [map_arrays(function, *arrays) for arrays in zip(parameters, *others, strict=True)]
+        return tuple(parts) if type(parameters) is tuple else type(parameters)(*parts)
     return function(parameters, *others)
 
 

@@ -6,6 +6,7 @@ from . import kneser_ney
 from .arrays import map_arrays
 from .base import SequenceModel
 from .emissions import CategoricalParameters
+from .emissions.base import refuse_past
 from .forms import MISSING
 from .predictive import Predictive
 
@@ -33,6 +34,7 @@ class Independent(SequenceModel):
         self.emission = emission
 
     def _fit(self, sequences, validation, weights):
+        refuse_past(self.family_, "Independent")
         if weights is not None:
             weights = np.repeat(weights, sequences.lengths)
         self.emission_ = self.family_.fit_marginal(sequences, weights)

@@ -114,7 +114,7 @@ class Predictive:
 
     def mean_values(self):
         """Means (N, D)."""
-        return (self.weights[..., None] * self.emission.mean(self.parameters)).sum(axis=1)
+        return self.emission.mixed_mean(self.weights, self.parameters)
 
     def mode_values(self):
         """Modes (N, D)."""
@@ -167,7 +167,7 @@ class Predictive:
         for _ in range(100):
             middle = (low + high) / 2
             low, high = np.where(below(middle), low, middle), np.where(below(middle), middle, high)
-        return np.round(high) if self.emission.discrete else high
+        return np.where(self.emission.whole_columns, np.round(high), high)
 
 
 def reshaped(probabilities, temperature=1.0, top_k=None, top_p=None):

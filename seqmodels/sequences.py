@@ -94,7 +94,10 @@ class Sequences:
         form = "text" if all(form == "text" for form in forms) else "rows" if forms[0] == "rows" else "flat"
         if symbolic:
             if form == "rows" and items[0][1].shape[1] != 1:
-                raise TypeError(f"{name} holds symbols in {items[0][1].shape[1]} columns; one column is accepted")
+                raise TypeError(
+                    f"{name} holds symbols in {items[0][1].shape[1]} columns; one column is accepted (in a table, "
+                    "symbols are codes 0, 1, ..., and emissions.Product says which columns hold them)"
+                )
             values, alphabet = encode_symbols(np.concatenate([array.ravel() for _, array in items]), form)
             return cls(values[:, None], offsets, alphabet, form)
         values = np.concatenate([array.reshape(len(array), -1) for _, array in items])

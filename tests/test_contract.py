@@ -14,7 +14,26 @@ from sklearn.pipeline import make_pipeline
 from seqmodels import HMM, RNN, Independent, Sequences
 from seqmodels.base import SequenceModel
 from seqmodels.baselines import MarkovChain
-from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Mixture, Poisson
+from seqmodels.emissions import (
+    AutoregressiveGaussian,
+    Bernoulli,
+    Beta,
+    Categorical,
+    Exponential,
+    Gamma,
+    Gaussian,
+    Geometric,
+    Laplace,
+    LogNormal,
+    Mixture,
+    Multinomial,
+    NegativeBinomial,
+    Poisson,
+    Product,
+    StudentT,
+    VonMises,
+    ZeroInflated,
+)
 from seqmodels.hmm import SemiMarkovHMM
 from seqmodels.rnn import GRU, LSTM, Elman
 
@@ -27,8 +46,24 @@ EMISSIONS = {
     "Gaussian full": Gaussian("full"),
     "Gaussian spherical": Gaussian("spherical"),
     "Gaussian tied": Gaussian("tied"),
+    "NegativeBinomial": NegativeBinomial(),
+    "Geometric": Geometric(),
+    "Multinomial": Multinomial(0.5),
+    "StudentT": StudentT(),
+    "Laplace": Laplace(),
+    "LogNormal": LogNormal(),
+    "Exponential": Exponential(),
+    "Gamma": Gamma(),
+    "Beta": Beta(),
+    "VonMises": VonMises(),
     "Mixture of Poissons": Mixture(Poisson(), 2),
     "Mixture of Gaussians": Mixture(Gaussian(), 2),
+    "Mixture of Bernoullis": Mixture(Bernoulli(0.5), 2),
+    "Zero-inflated Poisson": ZeroInflated(Poisson(), 0.5),
+    "Zero-inflated NegativeBinomial": ZeroInflated(NegativeBinomial(), 0.5),
+    "Mixture of VonMises": Mixture(VonMises(), 2),
+    "Product": Product([Gaussian(), Categorical(0.5)]),
+    "Autoregressive": AutoregressiveGaussian(1),
 }
 
 NETWORK = functools.partial(RNN, dtype="float64", max_epochs=2, batch_size=3, validation_fraction=0, random_state=0)
@@ -46,7 +81,8 @@ MODELS = {
 CASES = [
     (model, emission)
     for model, emission in itertools.product(MODELS, EMISSIONS)
-    if EMISSIONS[emission].for_networks or model in ("HMM", "SemiMarkovHMM", "Independent")
+    if EMISSIONS[emission].for_networks or model == "HMM"
+    or (model in ("SemiMarkovHMM", "Independent") and not EMISSIONS[emission].order)
 ] + [("MarkovChain", "Categorical")]
 
 every_case = pytest.mark.parametrize(("model_name", "family_name"), CASES, ids=[f"{m}-{e}" for m, e in CASES])
@@ -58,6 +94,19 @@ def new(model_name, family_name="Categorical"):
     if model_name == "MarkovChain":
         return MarkovChain(2)
     return MODELS[model_name](emission=EMISSIONS[family_name])
+
+
+DRAWS = {  # of generator and shape
+    "NegativeBinomial": lambda g, shape: g.negative_binomial(2, [0.5, 0.2], shape),
+    "Geometric": lambda g, shape: g.geometric([0.6, 0.2], shape) - 1,
+    "Multinomial": lambda g, shape: g.multinomial(6, [0.3, 0.7], shape[0]),
+    "LogNormal": lambda g, shape: g.lognormal([0, 3], [1, 0.2], shape),
+    "Exponential": lambda g, shape: g.exponential([0.1, 20], shape),
+    "Gamma": lambda g, shape: g.gamma([3, 20], [1, 0.1], shape),
+    "Beta": lambda g, shape: g.beta([0.9, 7], [2, 3], shape),
+    "VonMises": lambda g, shape: g.vonmises([0, 2.5], [0.5, 9], shape),
+}
+DRAWS["Zero-inflated NegativeBinomial"], DRAWS["Mixture of VonMises"] = DRAWS["NegativeBinomial"], DRAWS["VonMises"]
 
 
 def symbolic(family_name):
@@ -72,15 +121,19 @@ def data(family_name, gaps=True):
         if gaps:
             X[0][2] = X[2][0] = X[3][2] = X[4][0] = None
         return X
-    if family_name == "Bernoulli":
+    if "Bernoulli" in family_name:
         X = [generator.integers(2, size=(length, 2)) * 1.0 for length in lengths]
     elif "Poisson" in family_name:
         X = [generator.poisson([2, 6], (length, 2)) * 1.0 for length in lengths]
+    elif family_name in DRAWS:
+        X = [DRAWS[family_name](generator, (length, 2)) * 1.0 for length in lengths]
+    elif family_name == "Product":
+        X = [np.column_stack([generator.normal(5, 1, n), generator.integers(3, size=n)]) for n in lengths]
     else:
         X = [generator.normal([5, -40], [1, 20], (length, 2)) for length in lengths]
     if gaps:
         X[0][2] = X[2][0] = X[3][2] = X[4][0] = np.nan
-        if family_name not in ("Gaussian full", "Gaussian tied"):
+        if family_name != "Multinomial":
             X[2][3, 1] = X[5][3, 0] = np.nan
     return X
 
@@ -326,7 +379,9 @@ def test_a_failed_fit_leaves_the_model_as_it_was(model_name, family_name):
     X = data(family_name)
     model = new(model_name, family_name).fit(X)
     terms, attributes = model.log_likelihood(X), dict(model.__dict__)
-    good = ["aa", "ab"] if symbolic(family_name) else [np.ones((2, 1)), np.zeros((3, 1))]  # of another kind
+    good = ["aa", "ab"] if symbolic(family_name) else [x[:, :1] for x in data(family_name)[:2]]  # of another kind
+    if family_name == "Product":
+        good = [np.ones((2, 2)), np.zeros((3, 2))]
     with pytest.raises(ValueError, match="sample_weight"):
         model.fit(good, sample_weight=[1.0, -1.0])
     assert model.__dict__.keys() == attributes.keys()
@@ -416,13 +471,22 @@ def test_bad_numbers_are_refused(model_name, family_name):
         for method in (model.score, clone(model).fit):
             with pytest.raises(ValueError, match=rf"X\[1\], position 3, column 1 is {value}; finite numbers"):
                 method([good, bad])
-    wrong = {"Bernoulli": (2.0, "0 and 1"), "Poisson": (0.5, "counts"), "Mixture of Poissons": (-1.0, "counts")}
+    good = np.full((2, 2), 0.5) if family_name == "Beta" else good
+    bad = np.full((4, 2), good[0, 0])
+    wrong = {
+        "Bernoulli": (2.0, "0 and 1"), "Poisson": (0.5, "counts"), "Mixture of Poissons": (-1.0, "counts"),
+        "NegativeBinomial": (0.5, "counts"), "Geometric": (-1.0, "counts"), "Multinomial": (1.5, "counts"),
+        "LogNormal": (0.0, "positive numbers"), "Exponential": (-1.0, "numbers from 0"),
+        "Gamma": (0.0, "positive numbers"), "Beta": (1.0, "numbers between 0 and 1"),
+        "Zero-inflated Poisson": (0.5, "counts"), "Zero-inflated NegativeBinomial": (0.5, "counts"),
+        "Product": (0.5, "codes of symbols"),
+    }  # fmt: skip
     if family_name in wrong:
         bad[3, 1], accepted = wrong[family_name]
         for method in (model.score, clone(model).fit):
             with pytest.raises(ValueError, match=rf"X\[1\], position 3, column 1 is {bad[3, 1]}; {accepted}"):
                 method([good, bad])
-    if family_name in ("Gaussian full", "Gaussian tied"):
+    if family_name == "Multinomial":
         bad[3, 1] = np.nan
         with pytest.raises(ValueError, match=r"X\[1\], position 3 is missing in part"):
             model.score([good, bad])

@@ -290,16 +290,18 @@ RUN_ALL = """
     import seqmodels
     from seqmodels.hmm import HMM, SemiMarkovHMM
     from seqmodels.rnn import GRU, RNN
-    from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Poisson
+    from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Laplace, Poisson, StudentT
 
     scores = []
-    for emission in (Categorical(), Bernoulli(), Gaussian(), Poisson()):
+    for emission in (Categorical(), Bernoulli(), Gaussian(), Poisson(), StudentT(), Laplace()):
         X = [np.arange(12) % (2 if isinstance(emission, Bernoulli) else 5), np.array([1, 0, 1])]
-        if isinstance(emission, Gaussian):  # the kernels of HMMs know nothing of emissions
+        if isinstance(emission, Gaussian):  # the kernels of chains know nothing of emissions
             for chain in (HMM, SemiMarkovHMM):
                 model = chain(2, emission, max_iter=2, random_state=0).fit(X)
                 scores += [model.score(X), model.sample_paths(X)[0].sum().item(), model.decode(X)[0].sum().item()]
             scores.append(HMM(2, emission, max_iter=2, random_state=0).fit(X).k_best(X, 2)[1][0].sum())
+        if isinstance(emission, StudentT | Laplace):  # which have kernels of their own
+            scores.append(HMM(2, emission, max_iter=2, random_state=0).fit(X).score(X))
         scores.append(RNN(GRU(3), emission, max_epochs=1, random_state=0).fit(X).score(X))
     kernels = [k for k in gc.get_objects() if isinstance(k, CPUDispatcher)]
     kernels = [k for k in kernels if k.__module__.startswith("seqmodels")]

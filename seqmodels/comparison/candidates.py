@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
+import numpy as np
 from sklearn.base import clone
 
 from ..base import SequenceModel
 from ..baselines import Independent, MarkovChain
 from ..datasets import Dataset
-from ..emissions import Categorical, Emission
+from ..emissions import Categorical, Emission, Gaussian, Multinomial
 from ..emissions.default import default_emission
 from ..hmm import HMM
 from ..rnn import GRU, LSTM, RNN, Adam, Elman
@@ -96,7 +97,7 @@ def families(entries, X):
             family = _family(model, X)
             found.setdefault(repr(family), family)
             first = first or (name, family)
-            if family.discrete != first[1].discrete:
+            if not np.array_equal(*(np.resize(each.whole_columns, X.n_features) for each in (family, first[1]))):
                 raise ValueError(
                     f"models[{name!r}] has the emission {family!r} and models[{first[0]!r}] has "
                     f"{first[1]!r}: densities and probabilities do not compare; families that are all of "
@@ -116,7 +117,8 @@ def _family(model, X):
 
 def baselines_for(families):
     """The baselines for these families, by name, and sentences about what is left out."""
-    entries = {"Independent": [Independent(clone(families[0]))]}
+    without_past = next((family for family in families if not family.order), Gaussian())
+    entries = {"Independent": [Independent(clone(without_past))]}
     if any(family.symbolic for family in families):
         return entries | {"MarkovChain": [MarkovChain(order) for order in MARKOV_ORDERS]}, []
     return entries, [f"MarkovChain is left out: it takes symbols, and {type(families[0]).__name__} is not of symbols."]
@@ -162,8 +164,8 @@ def default_models(X, emission=None):
         X, emission = X.sequences, X.emission if emission is None else emission
     X = Sequences.wrap(X)
     emission = default_emission(X) if emission is None else emission
-    if isinstance(emission, Categorical) and emission.pseudo_count == 0:
-        emission = Categorical(0.5, emission.unknown)
+    if isinstance(emission, Categorical | Multinomial):
+        emission = emission.smoothed()
     size = next(size for limit, size in SIZES.items() if X.n_observations < limit)
     models = {"HMM": [HMM(k, emission, n_init=size.n_init, max_iter=1000) for k in size.n_states]}
     for cell in (Elman(size.n_hidden), GRU(size.n_hidden), LSTM(size.n_hidden)):

@@ -1,5 +1,6 @@
 """What an emission is: a family of distributions, with its face to HMMs and its face to networks."""
 
+import numbers
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from ..arrays import map_arrays, mean_and_variance, smallest_integers, take
+from ..forms import MISSING
 
 __all__ = ["Compiled", "Emission"]
 
@@ -38,7 +40,9 @@ class Emission(BaseEstimator):
     :meth:`sufficient_statistics`, :meth:`maximize` and, where it has a prior, :meth:`log_prior`, where its
     statistics are relative to the parameters, :meth:`rebased`, where single fields can be held, :meth:`freezable`,
     :meth:`maximize_free` and :meth:`n_free`; for networks: :meth:`n_raw`, :meth:`from_raw` and
-    :meth:`value_and_gradient`.
+    :meth:`value_and_gradient`. Where its edges are no place to start from, :meth:`interior`; where it does EM of its
+    own, :meth:`one_step_is_enough`; where raw outputs are shared, :meth:`constant_raw`; where it depends on the past,
+    `order` and :meth:`given`.
     """
 
     #: Whether observations are symbols, read as codes.
@@ -49,8 +53,43 @@ class Emission(BaseEstimator):
     for_networks = True
     #: Whether statistics are the same whatever parameters they are gathered under.
     absolute = False
+    #: Gain of an M-step, in nats an observation, below which it ends the search for the marginal.
+    marginal_gain = 1e-6
+    #: How many observations back each one depends on.
+    order = 0
+    #: Whether observations are counts in independent columns, and all arrays of parameters are (..., D).
+    counts_by_column = False
+
+    @property
+    def whole_columns(self):
+        """Which columns hold whole numbers: one bool for all, or an array (D,)."""
+        return self.discrete
 
     # ---------------------------------------------------------------- for all models
+
+    def missing(self, values):
+        """Which entries of values (..., D) are missing, of the same shape."""
+        return values == MISSING if self.symbolic else np.isnan(values)
+
+    def with_past(self, sequences):
+        """Values of a `Sequences`, each with the `order` before it in its sequence, the last one first.
+
+        Returns
+        -------
+        array (M, D (1 + order))
+            NaN where there is none; this is what densities and statistics of the family are of.
+        """
+        if self.order == 0:
+            return sequences.values
+        before = [
+            np.where(sequences.positions[:, None] >= back, np.roll(sequences.values, back, axis=0), np.nan)
+            for back in range(1, self.order + 1)
+        ]
+        return np.concatenate([sequences.values, *before], axis=1)
+
+    def given(self, parameters, past):
+        """The family of the next observation and its parameters, given the `order` before it (..., D order)."""
+        return self, parameters
 
     def check(self, sequences, name="X"):
         """Raise a ValueError that names the place of the first observation the family cannot have made."""
@@ -88,8 +127,39 @@ class Emission(BaseEstimator):
         """
         weights = np.ones(sequences.n_observations) if weights is None else np.asarray(weights, dtype=float)
         smoothed = self.smoothed()
-        start = smoothed.rough(sequences)
-        return take(smoothed.initial_parameters(sequences.values, weights[:, None], start, None), 0)
+        if smoothed.one_step_is_enough(sequences.values):
+            rough = smoothed.rough(sequences)
+            best = smoothed.initial_parameters(sequences.values, weights[:, None], rough, None)
+        else:
+            values, rows = smoothed.distinct(sequences.values)
+            visits = np.bincount(rows, weights, len(values))[:, None]
+            start = smoothed.initial_parameters(values, visits, smoothed.rough(sequences), None)
+            best = smoothed._climb(values, visits, start)
+        return smoothed.interior(take(best, 0), sequences.n_observations)
+
+    def interior(self, parameters, n_observations):
+        """The same member or, on an edge of the family, one nearby that raw outputs can be relative to."""
+        return parameters
+
+    def one_step_is_enough(self, values):
+        """Whether an M-step from anywhere reaches the top, as it does unless the family does EM of its own."""
+        return True
+
+    def _climb(self, values, visits, parameters):
+        """M-steps under known visits (S, K), until they gain no more than `marginal_gain`."""
+        previous = -np.inf
+        for _ in range(1000):
+            table = self.log_table(values, parameters)
+            value = float((visits * np.where(visits > 0, table, 0.0)).sum()) + self.log_prior(parameters)
+            if value - previous < self.marginal_gain * visits.sum():
+                break
+            previous = value
+            parameters = self.maximize(self.sufficient_statistics(values, visits, parameters), parameters)
+        return parameters
+
+    def mixed_mean(self, weights, parameters):
+        """Mean (..., D) of a mixture with weights (..., C) of members with leading axes (..., C)."""
+        return (weights[..., None] * self.mean(parameters)).sum(axis=-2)
 
     def smoothed(self):
         """The same family with enough of a prior that no value seen elsewhere becomes impossible."""
@@ -100,6 +170,13 @@ class Emission(BaseEstimator):
     def compiled(self, marginal, dtype):
         """The same as ``value_and_gradient`` within kernels, as a `Compiled`; None where there is no such thing."""
         return None
+
+    def constant_raw(self, marginal):
+        """Which raw outputs (R,) are the same for all members, such as those of a tied covariance.
+
+        A network gives these a bias and no weights; components of a mixture share them.
+        """
+        return np.zeros(self.n_raw(marginal), dtype=bool)
 
     # ---------------------------------------------------------------- for hidden Markov models
 
@@ -255,6 +332,12 @@ def n_members(parameters):
     return len(parameters)
 
 
+def refuse_past(emission, what):
+    """Raise a ValueError where a family depends on the past that `what` does not know of."""
+    if emission.order:
+        raise ValueError(f"{what} takes no family that depends on the past, such as {emission!r}; an HMM does")
+
+
 def raise_abstract(emission, method):
     """Say which method a family lacks."""
     raise TypeError(f"{type(emission).__name__} does not define {method}")
@@ -271,6 +354,13 @@ def refuse(wrong, array, accepted):
     """Raise a ValueError that names the first entry of given parameters where `wrong` holds."""
     if np.any(wrong):
         raise ValueError(f"emission holds {array[wrong].flat[0]}; {accepted} are accepted")
+
+
+def refuse_unless_number(value, name, accepted="numbers from 0"):
+    """Raise a ValueError unless a hyperparameter is a number from 0 (or, by that name, a positive one)."""
+    right = isinstance(value, numbers.Real) and np.isfinite(value)
+    if not (right and (value > 0 or (value == 0 and accepted == "numbers from 0"))):
+        raise ValueError(f"{name} is {value!r}; {accepted} are accepted")
 
 
 def refuse_unless_distributions(probabilities):

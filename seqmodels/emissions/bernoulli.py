@@ -6,7 +6,8 @@ import numpy as np
 from scipy import special
 
 from ..jit import kernel
-from .base import Emission, keep_without_mass, observed_mass, raise_at, refuse
+from ..simd import entry, exp, load, maximum, minimum, splat, store, total, where_positive
+from .base import Emission, keep_without_mass, observed_mass, raise_at, refuse, refuse_unless_number
 
 __all__ = ["Bernoulli", "BernoulliParameters"]
 
@@ -44,8 +45,7 @@ class Bernoulli(Emission):
         self.pseudo_count = pseudo_count
 
     def check(self, sequences, name="X"):
-        if not self.pseudo_count >= 0:
-            raise ValueError(f"pseudo_count is {self.pseudo_count!r}; numbers from 0 are accepted")
+        refuse_unless_number(self.pseudo_count, "pseudo_count")
         values = sequences.values
         raise_at((values != 0) & (values != 1) & ~np.isnan(values), sequences, name, "0 and 1")
 
@@ -107,7 +107,14 @@ class Bernoulli(Emission):
 
     def value_and_gradient(self, values, raw, marginal, out):
         """Log probabilities (n,), and their gradient in `raw` (n, R) written to `out`: y - sigmoid."""
-        return _logistic(values, raw, special.logit(marginal.probabilities).astype(raw.dtype), out)
+        (n, D), width = values.shape, -(-values.shape[1] // LANES) * LANES
+        signs, offset = np.zeros((n, width), dtype=raw.dtype), np.zeros((1, width), dtype=raw.dtype)
+        signs[:, :D] = 2.0 * values - 1.0
+        missing = np.isnan(signs)
+        if missing.any():
+            signs[missing] = 0.0
+        offset[0, :D] = special.logit(marginal.probabilities)
+        return _logistic(signs, raw, offset, out)
 
     # ---------------------------------------------------------------- both
 
@@ -124,21 +131,42 @@ class Bernoulli(Emission):
         return np.where(values < 0, 0.0, np.where(values < 1, 1 - parameters.probabilities, 1.0))
 
 
+LANES = 16  # logits in a vector
+BLOCK = 512  # factors from 1 to 2 whose product is taken before its logarithm
+
+
 @kernel
-def _logistic(values, raw, offset, out):
-    n, D = raw.shape
+def _logistic(signs, raw, offset, out):
+    """Log probabilities of signs (n, W), 1 for a one, -1 for a zero and 0 where nothing is seen; and their gradient.
+
+    A sign times its logit is the log odds t of what is seen, and the logarithms of ``1 + exp(-|t|)`` add up to
+    that of a product. Columns beyond the last whole vector are worked on in rows of their own.
+    """
+    n, R = raw.shape
+    whole = R - R % LANES
     log_probability = np.zeros(n)
-    one = raw.dtype.type(1)
+    last, d_last = np.zeros((1, LANES), dtype=raw.dtype), np.zeros((1, LANES), dtype=raw.dtype)
     for i in range(n):
-        total = 0.0
-        for d in range(D):
-            x = values[i, d]
-            if np.isnan(x):
-                out[i, d] = 0
-                continue
-            logit = raw[i, d] + offset[d]
-            small = np.exp(-abs(logit))  # at most 1: no overflow on either side
-            total += (min(logit, 0 * one) if x > 0 else -max(logit, 0 * one)) - np.log1p(small)
-            out[i, d] = x - (one if logit >= 0 else small) / (one + small)
-        log_probability[i] = total
+        for r in range(whole, R):
+            last[0, r - whole] = raw[i, r]
+        for first in range(0, R, BLOCK):
+            low, factors = splat(raw.dtype.type(0), LANES), splat(raw.dtype.type(1), LANES)
+            for r in range(first, min(first + BLOCK, R), LANES):
+                sign = load(signs, i, r, LANES)
+                logit = load(raw, i, r, LANES) if r < whole else load(last, 0, 0, LANES)
+                odds = sign * (logit + load(offset, 0, r, LANES))
+                small = where_positive(sign * sign, exp(-maximum(odds, -odds)))  # at most 1: no overflow
+                share = 1.0 / (1.0 + small)
+                low, factors = low + minimum(odds, 0.0), factors * (1.0 + small)
+                gradient = sign * (where_positive(odds, small * share) + (share - where_positive(odds, share)))
+                if r < whole:
+                    store(out, i, r, gradient)
+                else:
+                    store(d_last, 0, 0, gradient)
+            product = 1.0
+            for lane in range(LANES):
+                product *= entry(factors, lane)
+            log_probability[i] += total(low) - np.log(product)
+        for r in range(whole, R):
+            out[i, r] = d_last[0, r - whole]
     return log_probability

@@ -8,7 +8,7 @@ from ..arrays import choose, smallest_integers
 from ..forms import MISSING
 from ..jit import inline, kernel
 from ..simd import exp, largest, load, maximum, splat, store, total
-from .base import Compiled, Emission, keep_without_mass, refuse_unless_distributions
+from .base import Compiled, Emission, keep_without_mass, refuse_unless_distributions, refuse_unless_number
 
 __all__ = ["Categorical", "CategoricalParameters"]
 
@@ -51,8 +51,7 @@ class Categorical(Emission):
     def check(self, sequences, name="X"):
         if self.unknown not in ("keep", "error"):
             raise ValueError(f"unknown is {self.unknown!r}; 'keep' and 'error' are accepted")
-        if not self.pseudo_count >= 0:
-            raise ValueError(f"pseudo_count is {self.pseudo_count!r}; numbers from 0 are accepted")
+        refuse_unless_number(self.pseudo_count, "pseudo_count")
 
     def log_density(self, values, parameters):
         codes = values[..., 0]
@@ -89,10 +88,9 @@ class Categorical(Emission):
         """Expected counts of each symbol in each state."""
         n_symbols = parameters.probabilities.shape[-1]
         codes = values[:, 0]
-        counts = np.zeros((n_symbols, visits.shape[1]))
         seen = (codes >= 0) & (codes < n_symbols)
-        np.add.at(counts, codes[seen], visits[seen])
-        return CategoricalStatistics(counts.T)
+        codes, visits = codes[seen], visits[seen].T
+        return CategoricalStatistics(np.array([np.bincount(codes, own, n_symbols) for own in visits]))
 
     def maximize(self, statistics, parameters):
         """Relative frequencies, the pseudo-count added."""

@@ -1,11 +1,13 @@
 """Shapes of a Gaussian's covariance: what each stores, its density, its M-step."""
 
+import warnings
+
 import numpy as np
 
 from .base import keep_without_mass
-from .moments import LOG_2PI, IndependentColumns, JointColumns
+from .moments import LOG_2PI, IndependentColumns, JointColumns, in_part, normal, patterns
 
-__all__ = ["COVARIANCES", "VARIANCE_FLOOR"]
+__all__ = ["COVARIANCES", "VARIANCE_FLOOR", "warn_at_floor"]
 
 VARIANCE_FLOOR = 1e-6
 """Smallest variance that an M-step or a network may give, relative to the variance in the training data."""
@@ -30,10 +32,16 @@ class Diagonal:
         """The face to an E-step."""
         return IndependentColumns(means, self.variances(covariances, means.shape[-1]), width)
 
-    def maximize(self, mass, sums, seconds, old, floor):
-        """From moments about the old mean; `floor` (D,) holds the smallest variances."""
-        variances = _variances(mass, sums, seconds)
-        return keep_without_mass(mass, np.maximum(variances, floor), old)
+    def maximize(self, mass, sums, seconds, old, floor, weight=0.0, prior=0.0):
+        """From moments about the old mean.
+
+        `floor` (D,) holds the smallest variances; `weight` more observations a state are of the covariance
+        `prior`, (D,) or (D, D).
+        """
+        total = mass + weight
+        with np.errstate(invalid="ignore", divide="ignore"):
+            variances = (_scatter(mass, sums, seconds) + weight * prior) / total
+        return keep_without_mass(total, np.maximum(variances, floor), old)
 
     def smallest_variances(self, covariances):
         """What has to be positive: the variances, or the smallest eigenvalue of each matrix."""
@@ -65,10 +73,11 @@ class Spherical(Diagonal):
     def log_density(self, deviations, covariances):
         return super().log_density(deviations, covariances[..., None])
 
-    def maximize(self, mass, sums, seconds, old, floor):
+    def maximize(self, mass, sums, seconds, old, floor, weight=0.0, prior=0.0):
+        total = (mass + weight).sum(axis=-1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            pooled = np.nansum(_variances(mass, sums, seconds) * mass, axis=-1) / mass.sum(axis=-1)
-        return keep_without_mass(mass.sum(axis=-1), np.maximum(pooled, floor.mean()), old)
+            pooled = (_scatter(mass, sums, seconds) + weight * prior).sum(axis=-1) / total
+        return keep_without_mass(total, np.maximum(pooled, floor.mean()), old)
 
     def rough(self, variances):
         return np.array([variances.mean()])
@@ -89,22 +98,27 @@ class Full:
         return covariances
 
     def log_density(self, deviations, covariances):
-        missing = np.isnan(deviations).any(axis=-1)
-        root = np.linalg.cholesky(covariances)  # (..., D, D)
-        whitened = np.linalg.solve(root, np.nan_to_num(deviations)[..., None])[..., 0]
-        log_determinant = 2 * np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
-        density = -0.5 * ((whitened**2).sum(axis=-1) + log_determinant + deviations.shape[-1] * LOG_2PI)
-        return np.where(missing, 0.0, density)
+        """Of deviations from the mean (..., D), missing entries integrated over."""
+        if deviations.ndim == 1:
+            return self.log_density(deviations[None], covariances)[0]
+        missing = np.isnan(deviations)
+        density = np.where(missing.all(axis=-1), 0.0, normal(np.nan_to_num(deviations), covariances))
+        for place, seen in patterns(missing):
+            own = covariances
+            if covariances.ndim > 2:
+                own = np.broadcast_to(covariances, (*missing.shape, missing.shape[-1]))[place]
+            density[place] = normal(deviations[place][:, seen], in_part(own, seen, seen))
+        return density
 
     def in_tiles(self, means, covariances, width):
         """The face to an E-step."""
         return JointColumns(means, covariances)
 
-    def maximize(self, mass, sums, seconds, old, floor):
+    def maximize(self, mass, sums, seconds, old, floor, weight=0.0, prior=0.0):
+        total = mass[..., 0] + weight
         with np.errstate(invalid="ignore", divide="ignore"):
-            shift = sums / mass
-            matrices = seconds / mass[..., None] - shift[..., :, None] * shift[..., None, :]
-        return keep_without_mass(mass[..., 0], _floored(matrices, mass[..., 0] > 0, floor), old)
+            matrices = (_scatter_matrices(mass, sums, seconds) + weight * prior) / total[..., None, None]
+        return keep_without_mass(total, _floored(matrices, total > 0, floor), old)
 
     def smallest_variances(self, covariances):
         return np.linalg.eigvalsh(covariances)[..., 0]
@@ -126,11 +140,9 @@ class Full:
 class Tied(Full):
     """One matrix shared by all states (in a mixture, by a state's components), broadcast to (..., D, D)."""
 
-    def maximize(self, mass, sums, seconds, old, floor):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            shift = np.where(mass > 0, sums / mass, 0.0)
-        scatter = seconds - mass[..., None] * shift[..., :, None] * shift[..., None, :]
-        total = mass[..., 0].sum(axis=-1)
+    def maximize(self, mass, sums, seconds, old, floor, weight=0.0, prior=0.0):
+        total = (mass[..., 0] + weight).sum(axis=-1)
+        scatter = _scatter_matrices(mass, sums, seconds) + weight * prior
         pooled = scatter.sum(axis=-3) / np.maximum(total, np.finfo(float).tiny)[..., None, None]
         pooled = _floored(pooled, total > 0, floor)
         shared = keep_without_mass(total, pooled, old[..., 0, :, :])
@@ -144,9 +156,25 @@ class Tied(Full):
 COVARIANCES = {"diagonal": Diagonal(), "full": Full(), "spherical": Spherical(), "tied": Tied()}
 
 
-def _variances(mass, sums, seconds):
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return seconds / mass - (sums / mass) ** 2
+def warn_at_floor(variances, floor):
+    """Say so where variances (..., D) of an M-step are at their floor (D,)."""
+    if np.any(variances <= floor * (1 + 1e-9)):
+        warnings.warn(
+            f"a variance fell to its floor, {VARIANCE_FLOOR:g} times the variance of the data: a distribution "
+            "stands for a single value; fewer states or more data would help",
+            stacklevel=3,
+        )
+
+
+def _scatter(mass, sums, seconds):
+    """Sums of squares about the mean; 0 without mass."""
+    return seconds - np.where(mass > 0, sums**2 / np.where(mass > 0, mass, 1.0), 0.0)
+
+
+def _scatter_matrices(mass, sums, seconds):
+    """Sums of products about the mean; 0 without mass."""
+    shift = np.where(mass > 0, sums / np.where(mass > 0, mass, 1.0), 0.0)
+    return seconds - mass[..., None] * shift[..., :, None] * shift[..., None, :]
 
 
 def _floored(matrices, valid, floor):

@@ -1,6 +1,5 @@
 """Real numbers around a mean."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -8,12 +7,15 @@ from scipy import special
 
 from ..arrays import aligned, mean_and_variance, padded, padded_width
 from ..jit import kernel
-from .base import Emission, keep_without_mass, refuse
-from .covariance import COVARIANCES, VARIANCE_FLOOR
+from . import cholesky
+from .base import Emission, keep_without_mass, refuse, refuse_unless_number
+from .covariance import COVARIANCES, VARIANCE_FLOOR, warn_at_floor
+from .moments import normal, patterns
 
-__all__ = ["Gaussian", "GaussianParameters"]
+__all__ = ["Gaussian", "GaussianParameters", "variance_of_a_constant"]
 
 HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
+LOG_FLOOR = 0.5 * np.log(VARIANCE_FLOOR)  # of the logarithm of a scale
 
 
 class GaussianParameters(NamedTuple):
@@ -33,14 +35,26 @@ class Gaussian(Emission):
     ----------
     covariance : {"diagonal", "full", "spherical", "tied"}
         One variance a column, a matrix, one variance for all columns, or one matrix shared by all states.
-        Where columns are independent given the state, a missing entry is left out and the others of its row
-        count; with matrices, rows are either complete or missing altogether.
+        A missing entry is integrated over, and the others of its row count; with matrices, M-steps expect it
+        given these (the EM of Little and Rubin 2002).
+    mean_prior, mean_weight : float or array (D,), float
+        A prior worth `mean_weight` more observations a state, all of them at `mean_prior`.
+    covariance_prior, covariance_weight : float, array (D,) or (D, D), float
+        A prior worth `covariance_weight` more observations a state, which say nothing of its mean and have this
+        covariance (the variances alone, if no matrix). Together these are the normal-inverse-Wishart family
+        (columns apart: normal-inverse-gamma); weights of 0 are maximum likelihood.
     """
 
     Parameters = GaussianParameters
 
-    def __init__(self, covariance="diagonal"):
+    def __init__(
+        self, covariance="diagonal", *, mean_prior=0.0, mean_weight=0.0, covariance_prior=1.0, covariance_weight=0.0
+    ):
         self.covariance = covariance
+        self.mean_prior = mean_prior
+        self.mean_weight = mean_weight
+        self.covariance_prior = covariance_prior
+        self.covariance_weight = covariance_weight
 
     @property
     def _shape(self):
@@ -48,21 +62,19 @@ class Gaussian(Emission):
             raise ValueError(f"covariance is {self.covariance!r}; {', '.join(map(repr, COVARIANCES))} are accepted")
         return COVARIANCES[self.covariance]
 
-    @property
-    def for_networks(self):
-        """Variances can be the output of a network."""
-        return self._shape.independent
-
     def check(self, sequences, name="X"):
         super().check(sequences, name)
-        missing = sequences.missing
-        partly = missing.any(axis=1) & ~missing.all(axis=1)
-        if not self._shape.independent and partly.any():
-            raise ValueError(
-                f"{sequences.where(int(np.argmax(partly)), name)} is missing in part; with covariance="
-                f"{self.covariance!r} an observation is complete or missing altogether "
-                "(diagonal and spherical covariances take missing entries)"
-            )
+        shape, D = self._shape, sequences.n_features
+        for weight in ("mean_weight", "covariance_weight"):
+            refuse_unless_number(getattr(self, weight), weight)
+        mean, covariance = (np.asarray(prior, dtype=float) for prior in (self.mean_prior, self.covariance_prior))
+        if mean.shape not in ((), (D,)) or not np.isfinite(mean).all():
+            raise ValueError(f"mean_prior is {self.mean_prior!r}; a number or {D} of them are accepted")
+        if covariance.shape not in ((), (D,), *[(D, D)] * (not shape.independent)):
+            raise ValueError(f"covariance_prior has shape {covariance.shape}; a number or {D} of them are accepted")
+        matrix = covariance if covariance.ndim == 2 else np.diag(np.broadcast_to(covariance, D))
+        if not (np.isfinite(matrix).all() and np.linalg.eigvalsh(matrix)[0] > 0):
+            raise ValueError(f"covariance_prior is {self.covariance_prior!r}; positive (co)variances are accepted")
 
     def log_density(self, values, parameters):
         return self._shape.log_density(values - parameters.means, parameters.covariances)
@@ -78,9 +90,12 @@ class Gaussian(Emission):
         self.in_tiles(parameters, width).fill_log_table(values, table)
         return table[:, : len(parameters.means)]
 
+    def one_step_is_enough(self, values):
+        return self._shape.independent or not patterns(np.isnan(values))
+
     def rough(self, sequences):
         mean, variances = mean_and_variance(sequences.values.astype(float))
-        variances = np.where(variances > 0, variances, _variance_of_a_constant(mean))
+        variances = np.where(variances > 0, variances, variance_of_a_constant(mean))
         return GaussianParameters(mean[None], self._shape.rough(variances))
 
     def sufficient_statistics(self, values, visits, parameters):
@@ -99,7 +114,7 @@ class Gaussian(Emission):
 
     def maximize_free(self, statistics, parameters, fixed):
         floor = VARIANCE_FLOOR * self._overall_variance(statistics, parameters)
-        mass, sums, seconds = statistics
+        mass, sums, seconds = self._with_mean_prior(statistics, parameters)
         if "means" in fixed:
             sums = np.zeros_like(sums)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -107,13 +122,9 @@ class Gaussian(Emission):
         means = keep_without_mass(mass, means, parameters.means)
         if "covariances" in fixed:
             return GaussianParameters(means, parameters.covariances)
-        covariances = self._shape.maximize(mass, sums, seconds, parameters.covariances, floor)
-        if np.any(self._shape.variances(covariances, len(floor)) <= floor * (1 + 1e-9)):
-            warnings.warn(
-                f"a variance fell to its floor, {VARIANCE_FLOOR:g} times the variance of the data: a distribution "
-                "stands for a single value; fewer states or more data would help",
-                stacklevel=2,
-            )
+        prior = self.covariance_weight, self._prior_covariance(len(floor))
+        covariances = self._shape.maximize(mass, sums, seconds, parameters.covariances, floor, *prior)
+        warn_at_floor(self._shape.variances(covariances, len(floor)), floor)
         return GaussianParameters(means, covariances)
 
     def rebased(self, statistics, old, new):
@@ -127,6 +138,35 @@ class Gaussian(Emission):
         seconds = seconds + mass[..., None] * shift[..., :, None] * shift[..., None, :]
         return type(statistics)(mass, sums + mass * shift, seconds)
 
+    def _with_mean_prior(self, statistics, parameters):
+        """The moments with `mean_weight` more observations at `mean_prior`."""
+        mass, sums, seconds = statistics
+        if self.mean_weight == 0:
+            return statistics
+        apart = self.mean_prior - parameters.means
+        products = apart**2 if self._shape.independent else apart[..., :, None] * apart[..., None, :]
+        weight = self.mean_weight
+        return mass + weight, sums + weight * apart, seconds + weight * products
+
+    def _prior_covariance(self, D):
+        """`covariance_prior` as variances (D,) or, where covariances are matrices, (D, D)."""
+        prior = np.asarray(self.covariance_prior, dtype=float)
+        if prior.ndim < 2:
+            prior = np.broadcast_to(prior, D)
+            return prior if self._shape.independent else np.diag(prior)
+        return prior
+
+    def log_prior(self, parameters):
+        if self.mean_weight == 0 and self.covariance_weight == 0:
+            return 0.0
+        D = parameters.means.shape[-1]
+        matrices, prior = self._shape.full(parameters.covariances, D), self._prior_covariance(D)
+        prior = prior if prior.ndim == 2 else np.diag(prior)
+        on_means = normal(self.mean_prior - parameters.means, matrices).sum()
+        traces = np.trace(np.linalg.solve(matrices, np.broadcast_to(prior, matrices.shape)), axis1=-2, axis2=-1)
+        on_covariances = -0.5 * (np.linalg.slogdet(matrices)[1] + traces).sum()
+        return float(self.mean_weight * on_means + self.covariance_weight * on_covariances)
+
     def _overall_variance(self, statistics, parameters):
         """Variance (D,) of each column over all states, from their moments about their old means."""
         mass, sums, seconds = statistics
@@ -138,7 +178,7 @@ class Gaussian(Emission):
         variances = (squares + 2 * centred * sums + mass * centred**2).sum(axis=states) / total
         # what is left of a constant column is rounding, some 1e-16 of its value
         constant = variances <= 1e-28 * np.maximum(mean**2, np.finfo(float).tiny)
-        return np.where(constant, _variance_of_a_constant(mean), variances)
+        return np.where(constant, variance_of_a_constant(mean), variances)
 
     def check_parameters(self, parameters):
         variances = self._shape.smallest_variances(parameters.covariances)
@@ -154,22 +194,31 @@ class Gaussian(Emission):
     # ---------------------------------------------------------------- networks
 
     def n_raw(self, marginal):
-        """A mean a column, in standard deviations, and the logarithm of each scale."""
-        n_scales = marginal.covariances.shape[-1] if marginal.covariances.ndim else 1
-        return marginal.means.shape[-1] + n_scales
+        """A mean a column, in standard deviations, and the logarithm of each scale (or a Cholesky factor)."""
+        D = marginal.means.shape[-1]
+        if not self._shape.independent:
+            return cholesky.n_raw(D)
+        return D + (marginal.covariances.shape[-1] if marginal.covariances.ndim else 1)
+
+    def constant_raw(self, marginal):
+        return np.arange(self.n_raw(marginal)) >= (len(marginal.means) if self.covariance == "tied" else np.inf)
 
     def from_raw(self, raw, marginal):
-        """Mean and standard deviation, both relative to the marginal's."""
+        """Means and scales (or Cholesky factors), both relative to the marginal's."""
+        if not self._shape.independent:
+            return GaussianParameters(*cholesky.of_raw(raw, *marginal, LOG_FLOOR))
         D = marginal.means.shape[-1]
         scale = np.sqrt(marginal.covariances)
-        ratio = np.exp(np.maximum(raw[..., D:], np.log(VARIANCE_FLOOR) / 2)) ** 2
+        ratio = np.exp(np.maximum(raw[..., D:], LOG_FLOOR)) ** 2
         means = marginal.means + raw[..., :D] * scale
         return GaussianParameters(means, marginal.covariances * (ratio if scale.ndim else ratio[..., 0]))
 
     def value_and_gradient(self, values, raw, marginal, out):
         """Log densities (n,), and their gradient in `raw` (n, R) written to `out`."""
+        if not self._shape.independent:
+            return cholesky.value_and_gradient(values, raw, *marginal, LOG_FLOOR, out)
         scale = np.atleast_1d(np.sqrt(marginal.covariances))
-        return _location_scale(values, raw, marginal.means, scale, 0.5 * np.log(VARIANCE_FLOOR), out)
+        return _location_scale(values, raw, marginal.means, scale, LOG_FLOOR, out)
 
     # ---------------------------------------------------------------- both
 
@@ -189,7 +238,7 @@ class Gaussian(Emission):
         return special.ndtr((values - parameters.means) / deviation)
 
 
-def _variance_of_a_constant(mean):
+def variance_of_a_constant(mean):
     """A scale for a column without any variance."""
     return np.maximum(mean**2, 1.0)
 

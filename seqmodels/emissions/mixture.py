@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import choose, map_arrays, take
-from ..forms import MISSING
-from .base import Emission, keep_without_mass, refuse_unless_distributions
+from ..arrays import aligned, choose, map_arrays, padded, padded_width, take
+from .base import Emission, keep_without_mass, refuse_past, refuse_unless_distributions
 from .clusters import cluster
+from .mixture_tiles import MixtureTiles
 
 __all__ = ["Mixture", "MixtureParameters"]
 
@@ -19,15 +19,11 @@ class MixtureParameters(NamedTuple):
     components: tuple  # of the mixed family, leading axes (..., C)
 
 
-class MixtureStatistics(NamedTuple):
-    """Expected visits of each component, and the statistics of the mixed family."""
-
-    mass: np.ndarray  # (..., C)
-    components: tuple  # leading axes (..., C)
-
-
 class Mixture(Emission):
-    """A mixture within each hidden state, such as the GMM-HMM.
+    """A mixture: within each hidden state, such as the GMM-HMM, or at each time step above a network.
+
+    Under a network (a mixture density network) the mixture fitted to all training data is where it starts, so
+    that components differ from the beginning.
 
     Parameters
     ----------
@@ -38,7 +34,6 @@ class Mixture(Emission):
     """
 
     Parameters = MixtureParameters
-    for_networks = False
 
     def __init__(self, emission, n=2):
         self.emission = emission
@@ -55,6 +50,16 @@ class Mixture(Emission):
         return self._mixed.discrete
 
     @property
+    def whole_columns(self):
+        """As the mixed family."""
+        return self._mixed.whole_columns
+
+    @property
+    def for_networks(self):
+        """As the mixed family."""
+        return self._mixed.for_networks
+
+    @property
     def unknown(self):
         """What becomes of symbols not seen in fit, as in the mixed family."""
         return getattr(self._mixed, "unknown", "keep")
@@ -68,6 +73,7 @@ class Mixture(Emission):
     def check(self, sequences, name="X"):
         if not (isinstance(self.n, int | np.integer) and self.n >= 1):
             raise ValueError(f"Mixture(n={self.n!r}): integers from 1 are accepted")
+        refuse_past(self._mixed, "Mixture")
         self._mixed.check(sequences, name)
 
     def log_density(self, values, parameters):
@@ -77,43 +83,30 @@ class Mixture(Emission):
     def smoothed(self):
         return Mixture(self.emission.smoothed(), self.n)
 
+    def interior(self, parameters, n_observations):
+        return parameters._replace(components=self.emission.interior(parameters.components, n_observations))
+
     # ---------------------------------------------------------------- hidden Markov models
 
     def distinct(self, values):
         return self.emission.distinct(values)
 
-    def log_table(self, values, parameters):
-        return _log_sum(self._component_table(values, parameters), parameters.weights)
+    def in_tiles(self, parameters, width):
+        return MixtureTiles(self, parameters, width)
 
-    def _component_table(self, values, parameters):
-        K, C = parameters.weights.shape
-        flat = map_arrays(lambda array: array.reshape(K * C, *array.shape[2:]), parameters.components)
-        return self.emission.log_table(values, flat).reshape(len(values), K, C)
+    def log_table(self, values, parameters):
+        K = len(parameters.weights)
+        table = aligned(len(values), padded_width(K))
+        self.in_tiles(parameters, table.shape[1]).fill_log_table(values, table)
+        return table[:, :K]
 
     def rough(self, sequences):
         components = self.emission.rough(sequences)
         components = map_arrays(lambda array: np.repeat(array[None], self.n, axis=1), components)
         return MixtureParameters(np.full((1, self.n), 1 / self.n), components)
 
-    def fit_marginal(self, sequences, weights=None):
-        """By EM from a k-means start, to a gain below 1e-6 nats an observation."""
-        smoothed = self.smoothed()
-        weights = np.ones(sequences.n_observations) if weights is None else np.asarray(weights, dtype=float)
-        values, rows = smoothed.distinct(sequences.values)
-        visits = np.bincount(rows, weights, len(values))[:, None]
-        generator = np.random.default_rng(0)
-        parameters = smoothed.initial_parameters(values, visits, smoothed.rough(sequences), generator)
-        previous = -np.inf
-        for _ in range(1000):
-            with np.errstate(invalid="ignore"):
-                value = float(visits[:, 0] @ smoothed.log_table(values, parameters)[:, 0])
-            value += smoothed.log_prior(parameters)
-            if value - previous < 1e-6 * visits.sum():
-                break
-            previous = value
-            statistics = smoothed.sufficient_statistics(values, visits, parameters)
-            parameters = smoothed.maximize(statistics, parameters)
-        return take(parameters, 0)
+    def one_step_is_enough(self, values):
+        return False
 
     def initial_parameters(self, values, visits, rough, generator):
         """Each state's share of the data is split by k-means, or at random where distances mean nothing."""
@@ -139,21 +132,8 @@ class Mixture(Emission):
 
     def sufficient_statistics(self, values, visits, parameters):
         """Visits of each component, and the mixed family's statistics under them."""
-        K, C = parameters.weights.shape
-        missing = (values == MISSING if self.symbolic else np.isnan(values)).all(axis=1)
-        if missing.any():  # they say nothing about the weights
-            values, visits = values[~missing], visits[~missing]
-        joint = self._component_table(values, parameters)
-        with np.errstate(divide="ignore"):
-            joint = joint + np.log(parameters.weights)
-        largest = joint.max(axis=2, keepdims=True)
-        shares = np.exp(joint - np.where(np.isfinite(largest), largest, 0.0))
-        shares /= np.maximum(shares.sum(axis=2, keepdims=True), np.finfo(float).tiny)
-        split = (visits[:, :, None] * shares).reshape(len(values), K * C)
-        flat = map_arrays(lambda array: array.reshape(K * C, *array.shape[2:]), parameters.components)
-        statistics = self.emission.sufficient_statistics(values, split, flat)
-        unflatten = map_arrays(lambda array: array.reshape(K, C, *array.shape[1:]), statistics)
-        return MixtureStatistics(split.sum(axis=0).reshape(K, C), unflatten)
+        width = padded_width(visits.shape[1])
+        return self.in_tiles(parameters, width).statistics(values, padded(visits, len(visits), width))
 
     def maximize(self, statistics, parameters):
         """Each part by itself."""
@@ -176,7 +156,7 @@ class Mixture(Emission):
     def rebased(self, statistics, old, new):
         """Those of the components."""
         components = self.emission.rebased(statistics.components, old.components, new.components)
-        return MixtureStatistics(statistics.mass, components)
+        return statistics._replace(components=components)
 
     def points(self, values):
         return self.emission.points(values)
@@ -205,6 +185,68 @@ class Mixture(Emission):
         in_components = 0 if "components" in fixed else self.emission.n_free(parameters.components, fixed)
         return in_components + (0 if "weights" in fixed else weights.size - weights[..., 0].size)
 
+    # ---------------------------------------------------------------- networks
+
+    def n_raw(self, marginal):
+        """One logit a component, the raw outputs of each, and once those that are constant."""
+        return self.constant_raw(marginal).size
+
+    def constant_raw(self, marginal):
+        constant = self.emission.constant_raw(take(marginal.components, 0))
+        own = np.zeros(self.n * (1 + np.count_nonzero(~constant)), dtype=bool)
+        return np.concatenate([own, constant[constant]])
+
+    def _places(self, marginal):
+        """Which raw outputs are those of each component: slices, or arrays of int where some are shared."""
+        constant = self.emission.constant_raw(take(marginal.components, 0))
+        R = np.count_nonzero(~constant)
+        starts = self.n + R * np.arange(self.n)
+        if R == len(constant):
+            return [slice(start, start + R) for start in starts]
+        places = np.empty((self.n, len(constant)), dtype=int)
+        places[:, ~constant] = starts[:, None] + np.arange(R)
+        places[:, constant] = self.n * (1 + R) + np.arange(len(constant) - R)
+        return list(places)
+
+    def from_raw(self, raw, marginal):
+        """Softmax of the logits plus those of the marginal's weights; components relative to the marginal's."""
+        parts = [
+            self.emission.from_raw(raw[..., place], take(marginal.components, c))
+            for c, place in enumerate(self._places(marginal))
+        ]
+        components = map_arrays(lambda *arrays: np.stack(arrays, axis=raw.ndim - 1), *parts)
+        return MixtureParameters(np.exp(_log_weights(raw[..., : self.n], marginal)), components)
+
+    def value_and_gradient(self, values, raw, marginal, out):
+        """Log densities (n,), and their gradient in `raw` (n, R) written to `out`.
+
+        That of a component's raw outputs is its own gradient times its responsibility.
+        """
+        places = self._places(marginal)
+        log_weights = _log_weights(raw[:, : self.n].astype(float), marginal)
+        joint, gradients = np.empty_like(log_weights), []
+        for c, place in enumerate(places):
+            gradient = out[:, place]  # a view, unless places are shared
+            member = take(marginal.components, c)
+            joint[:, c] = self.emission.value_and_gradient(values, raw[:, place], member, gradient)
+            gradients.append(gradient)
+        joint += log_weights
+        largest = joint.max(axis=1)
+        odds = np.exp(joint - np.where(np.isfinite(largest), largest, 0.0)[:, None])  # of nothing, where impossible
+        total = odds.sum(axis=1)
+        shares = odds / np.where(total > 0, total, 1.0)[:, None]
+        counts = (total > 0) & ~self.missing(values).all(axis=1)
+        if not isinstance(places[0], slice):
+            out[:, self.n :] = 0
+        for c, (place, gradient) in enumerate(zip(places, gradients, strict=True)):
+            gradient *= shares[:, c, None].astype(raw.dtype)
+            if not isinstance(place, slice):
+                out[:, place] += gradient
+        out[:, : self.n] = shares - np.exp(log_weights)
+        out[~counts] = 0
+        with np.errstate(divide="ignore"):
+            return np.where(counts | (total == 0), np.log(total) + largest, 0.0)
+
     # ---------------------------------------------------------------- both
 
     def sample(self, parameters, generator):
@@ -219,7 +261,16 @@ class Mixture(Emission):
         return map_arrays(pick, parameters.components)
 
     def mean(self, parameters):
-        return (parameters.weights[..., None] * self.emission.mean(parameters.components)).sum(axis=-2)
+        return self.emission.mixed_mean(parameters.weights, parameters.components)
+
+    def mixed_mean(self, weights, parameters):
+        """That of all components at once, for families whose means are no sums."""
+        n = weights.ndim - 1
+        joint, components = map_arrays(
+            lambda array: array.reshape(*array.shape[:n], -1, *array.shape[n + 2 :]),
+            MixtureParameters(weights[..., None] * parameters.weights, parameters.components),
+        )
+        return self.emission.mixed_mean(joint, components)
 
     def mode(self, parameters):
         """The most probable of the components' modes."""
@@ -231,6 +282,14 @@ class Mixture(Emission):
     def cdf(self, values, parameters):
         parts = self.emission.cdf(values[..., None, :], parameters.components)
         return (parameters.weights[..., None] * parts).sum(axis=-2)
+
+
+def _log_weights(logits, marginal):
+    """Logarithms (..., C) of the weights that logits (..., C) stand for; a weight of zero stays zero."""
+    with np.errstate(divide="ignore"):
+        joint = logits + np.log(marginal.weights)
+    odds = joint - joint.max(axis=-1, keepdims=True)
+    return odds - np.log(np.exp(odds).sum(axis=-1, keepdims=True))
 
 
 def _log_sum(densities, weights):

@@ -12,7 +12,9 @@ from ..arrays import LONGEST_VECTOR, aligned, padded, padded_width, vector_lengt
 from ..jit import inline, kernel
 from ..simd import load, number, splat, store, total
 
-__all__ = ["GaussianStatistics", "IndependentColumns", "JointColumns", "sums_of_products"]
+__all__ = [
+    "GaussianStatistics", "IndependentColumns", "JointColumns", "in_part", "normal", "patterns", "sums_of_products",
+]  # fmt: skip
 
 LOG_2PI = np.log(2 * np.pi)
 
@@ -59,7 +61,10 @@ class IndependentColumns:
 
 
 class JointColumns:
-    """Tiles of observations (n, D) under covariance matrices; an observation is complete or missing altogether.
+    """Tiles of observations (n, D) under covariance matrices; missing entries are integrated over.
+
+    Observations that are complete, or missing altogether, go through kernels. The others are gathered by the
+    columns that they have, and are complete under the distribution of these.
 
     Parameters
     ----------
@@ -68,6 +73,7 @@ class JointColumns:
 
     def __init__(self, means, matrices):
         self.K, self.D = means.shape
+        self.given, self.parts = (means, matrices), {}
         self.width = padded_width(self.D)
         self.kernels = joint_columns(vector_length(self.width))
         self.means = padded(means, self.K, self.width)
@@ -81,19 +87,89 @@ class JointColumns:
             return np.ascontiguousarray(values, dtype=float)
         return padded(values, len(values), self.width)
 
+    def _part(self, seen):
+        """The distribution of the columns that are seen."""
+        key = seen.tobytes()
+        if key not in self.parts:
+            means, matrices = self.given
+            self.parts[key] = JointColumns(means[:, seen], in_part(matrices, seen, seen))
+        return self.parts[key]
+
     def fill_log_table(self, values, out):
         """Write log densities to `out` (n, L)."""
         out[:, self.K :] = -np.inf
         arrays = self.means, self.whitening, self.constants, aligned(1, self.width)
         self.kernels[0](self._rows(values), self.D, *arrays, out)
+        for (which,), seen in patterns(np.isnan(values)):
+            table = np.empty((len(which), out.shape[1]))
+            self._part(seen).fill_log_table(values[which][:, seen], table)
+            out[which] = table
 
     def statistics(self, values, visits):
-        """Moments about the means."""
+        """Moments about the means; what is missing is expected, given what is seen (Little and Rubin 2002)."""
+        found = patterns(np.isnan(values))
+        whole = values
+        if found:
+            whole = values.copy()
+            whole[np.concatenate([which for (which,), _ in found])] = np.nan
+        mass, sums, seconds = self._complete(whole, visits)
+        for (which,), seen in found:
+            added = self._part(seen)._complete(values[which][:, seen], visits[which])
+            expected = self._expected(seen, *added)
+            mass, sums, seconds = mass + expected.mass, sums + expected.sums, seconds + expected.seconds
+        return GaussianStatistics(mass, sums, seconds)
+
+    def _complete(self, values, visits):
+        """Moments of observations that are complete or missing altogether."""
         width, mass, sums = self.width, np.zeros(self.K), aligned(self.K, self.width)
         deviations, weighted, seconds = (aligned(n, width) for n in (BLOCK, BLOCK, self.K * width))
         self.kernels[1](self._rows(values), visits, self.means, deviations, weighted, mass, sums, seconds)
         seconds = seconds.reshape(self.K, width, width)[:, : self.D, : self.D]
         return GaussianStatistics(np.repeat(mass[:, None], self.D, axis=1), sums[:, : self.D].copy(), seconds.copy())
+
+    def _expected(self, seen, mass, sums, seconds):
+        """Moments of all columns, from those of the columns seen."""
+        matrices = self.given[1]
+        across = in_part(matrices, np.ones(self.D, dtype=bool), seen)  # (K, D, O)
+        slopes = np.linalg.solve(in_part(matrices, seen, seen), across.swapaxes(1, 2))  # (K, O, D)
+        left = matrices - across @ slopes  # covariances given what is seen
+        total = mass[:, :1]
+        return GaussianStatistics(
+            np.repeat(total, self.D, axis=1),
+            (sums[:, None] @ slopes)[:, 0],
+            slopes.swapaxes(1, 2) @ seconds @ slopes + total[..., None] * left,
+        )
+
+
+def patterns(missing):
+    """Which observations miss which columns (..., D), in part: pairs of an index into `...` and the columns seen."""
+    if not missing.any():
+        return []
+    *leading, D = missing.shape
+    bits = np.packbits(missing.reshape(-1, D), axis=1)
+    # of few columns, a byte is its own number; and bytes are sorted fast
+    numbers = bits[:, 0] if D <= 8 else np.unique(bits, axis=0, return_inverse=True)[1].reshape(-1)
+    order = np.argsort(numbers, kind="stable")
+    starts = np.flatnonzero(np.diff(numbers[order]))
+    found = []
+    for which in np.split(order, starts + 1):
+        seen = ~missing.reshape(-1, D)[which[0]]
+        if seen.any() and not seen.all():
+            found.append((np.unravel_index(which, leading), seen))
+    return found
+
+
+def normal(deviations, covariances):
+    """Log densities of complete deviations (..., D)."""
+    root = np.linalg.cholesky(covariances)  # (..., D, D)
+    whitened = np.linalg.solve(root, deviations[..., None])[..., 0]
+    log_determinant = 2 * np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
+    return -0.5 * ((whitened**2).sum(axis=-1) + log_determinant + deviations.shape[-1] * LOG_2PI)
+
+
+def in_part(matrices, rows, columns):
+    """Some rows and columns (bool) of matrices (..., D, D)."""
+    return matrices[..., rows, :][..., columns]
 
 
 @functools.cache

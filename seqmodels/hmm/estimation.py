@@ -112,7 +112,7 @@ class Estimation:
         return self._report(record)
 
     def _validator(self, validation):
-        values, rows = self.family_.distinct(validation.values)
+        values, rows = self.family_.distinct(self.family_.with_past(validation))
 
         def validate(parameters):
             log_table = self.family_.log_table(values, parameters.emission)

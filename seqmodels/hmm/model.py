@@ -5,6 +5,7 @@ from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
 from ..arrays import map_arrays
+from ..base import SequenceModel
 from ..emissions import Emission
 from ..predictive import Predictive
 from . import inference
@@ -145,34 +146,57 @@ class HMM(Estimation, OnlineTraining, OrderedStates, Paths):
         return model
 
     # ---------------------------------------------------------------- a belief is p(z_t given x_<t), (n, K)
+    # and, behind it, the last observations, as many as the family depends on: (n, K + order D)
 
     def start(self, n):
         """p(z_1), n times."""
         check_is_fitted(self, "emission_")
-        return np.repeat(np.asarray(self.initial_, dtype=float)[None], n, axis=0)
+        initial = np.repeat(np.asarray(self.initial_, dtype=float)[None], n, axis=0)
+        return np.concatenate([initial, np.full((n, self.family_.order * self.n_features_in_), np.nan)], axis=1)
+
+    def _split(self, belief):
+        """State probabilities (n, K), and the observations before (n, order D)."""
+        K = len(self.initial_)
+        return belief[:, :K], belief[:, K:]
 
     def predictive(self, belief):
         """The mixture of all states' emissions."""
+        states, past = self._split(belief)
         parameters = map_arrays(lambda array: np.asarray(array)[None], self.emission_)
-        return Predictive(self.family_, belief, parameters, self._template)
+        family, parameters = self.family_.given(parameters, past[:, None])
+        return Predictive(family, states, parameters, self._template)
+
+    def update(self, belief, values):
+        """Bayes' rule, then one step of the chain."""
+        states = self._moved(self._states_given(belief, values))
+        past = np.concatenate([values, self._split(belief)[1]], axis=1)[:, : self.family_.order * values.shape[1]]
+        return np.concatenate([states, past], axis=1)
 
     def _moved(self, states):
         return states @ self.transition_
 
+    def _ahead(self, beliefs, n_steps, n_samples, generator):
+        """Exact, where the family looks at nothing before; else from sampled paths."""
+        if self.family_.order:
+            return SequenceModel._ahead(self, beliefs, n_steps, n_samples, generator)
+        return super()._ahead(beliefs, n_steps, n_samples, generator)
+
     def _states_given(self, belief, values):
         """p(z_t given x_<=t), (n, K); an impossible observation is passed over."""
+        states, past = self._split(belief)
         parameters = map_arrays(lambda array: np.asarray(array)[None], self.emission_)
+        family, parameters = self.family_.given(parameters, past[:, None])
         with np.errstate(divide="ignore"):
-            joint = np.log(belief) + self.family_.log_density(values[:, None], parameters)
+            joint = np.log(states) + family.log_density(values[:, None], parameters)
         total = logsumexp(joint, axis=1, keepdims=True)
         possible = np.isfinite(total)
-        return np.where(possible, np.exp(joint - np.where(possible, total, 0.0)), belief)
+        return np.where(possible, np.exp(joint - np.where(possible, total, 0.0)), states)
 
     # ---------------------------------------------------------------- inference
 
     def _chain_and_source(self, sequences):
         check_is_fitted(self, "emission_")
-        values, rows = self.family_.distinct(sequences.values)
+        values, rows = self.family_.distinct(self.family_.with_past(sequences))
         initial, transition = np.asarray(self.initial_, float), np.asarray(self.transition_, float)
         source = source_of(self.family_, values, rows, self.emission_, len(initial))
         return initial, transition, source, sequences.offsets
@@ -183,4 +207,6 @@ class HMM(Estimation, OnlineTraining, OrderedStates, Paths):
 
     def _beliefs_after(self, sequences):
         _, filters = self._filtered(sequences)
-        return filters[sequences.offsets[1:] - 1] @ self.transition_
+        last, order = sequences.offsets[1:] - 1, self.family_.order
+        past = self.family_.with_past(sequences)[last][:, : order * sequences.n_features]
+        return np.concatenate([filters[last] @ self.transition_, past], axis=1)

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..arrays import choose, map_arrays, take
 from ..base import mean_term
 from ..emissions import Emission, Poisson
+from ..emissions.base import refuse_past
 from ..predictive import Predictive
 from . import durations as lengths_of_segments
 from . import segments
@@ -126,6 +127,7 @@ class SemiMarkovHMM(HiddenStates):
         """
         if not isinstance(emission, Emission):
             raise TypeError(f"emission is {emission!r}; an emission such as Gaussian() is accepted")
+        refuse_past(emission, "SemiMarkovHMM")
         model = cls(np.size(initial), emission, durations, max_duration=max_duration)
         model._check_hyperparameters()
         model.family_ = emission
@@ -142,6 +144,7 @@ class SemiMarkovHMM(HiddenStates):
 
     def _fit(self, sequences, validation, weights):
         self._check_hyperparameters()
+        refuse_past(self.family_, "SemiMarkovHMM")
         data = TrainingData.of(sequences, self.family_, weights)
         given = self._checked_start(self.init) if isinstance(self.init, dict) else {}
         self.max_duration_ = given.pop("max_duration", None) or self.max_duration

@@ -38,7 +38,7 @@ class TrainingData(NamedTuple):
 
         Where states (M,) are known, observations are equal if what is known of their states is equal too.
         """
-        values, rows = family.distinct(sequences.values)
+        values, rows = family.distinct(family.with_past(sequences))
         known = None
         if states is not None:
             known, n_kinds = states, states.max() + 2

@@ -201,9 +201,9 @@ class RNN(SequenceModel):
 
     @property
     def n_parameters_(self):
-        """The number of weights."""
+        """The number of weights, but of those of raw outputs that are constant, which are 0."""
         check_is_fitted(self, "_network")
-        return self._network.n_weights
+        return self._network.n_parameters
 
     @property
     def weights_(self):

@@ -60,6 +60,7 @@ class Network:
         self.dtype = np.dtype(dtype)
         R, H = family.n_raw(marginal), self.stack.n_outputs
         self.n_raw = R
+        self._constant = np.flatnonzero(family.constant_raw(marginal))
         self._layout = Layout(
             self.stack.weight_shapes(inputs.width)
             | {(OUTPUT, "weight"): (cells[-1].n_hidden, R), (OUTPUT, "bias"): (R,)}
@@ -74,6 +75,7 @@ class Network:
         self.n_output_rows = min(128, max(32, N_OUTPUTS // columns))
         self._compiled = family.compiled(marginal, self.dtype)
         self.shapes, self.n_weights = self._layout.shapes, self._layout.size
+        self.n_parameters = self.n_weights - len(self._constant) * cells[-1].n_hidden
 
     @cached_property
     def _passes(self):
@@ -268,7 +270,13 @@ class Network:
         mass = max(float(np.add.reduce(weighted.masses[which])), TINY)
         gradient = arena.array("gradient", (self.n_weights,), self.dtype)
         _collect(sums[: len(shards)], self._pieces, self.dtype.type(-1 / mass), gradient[None])
+        self._hold_constant(gradient)
         return sum(found), mass, gradient
+
+    def _hold_constant(self, gradient):
+        """No gradient in the weights of raw outputs that are constant, so that they stay 0 and only the bias moves."""
+        if len(self._constant):
+            self.named(gradient)[OUTPUT, "weight"][:, self._constant] = 0
 
     def _shard(self, ready, weighted, which, room):
         """Log-likelihood of some sequences; adds up the gradients."""

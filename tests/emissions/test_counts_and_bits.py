@@ -6,7 +6,15 @@ from scipy import stats
 
 from seqmodels import Sequences
 from seqmodels.baselines import Independent
-from seqmodels.emissions import Bernoulli, BernoulliParameters, Poisson, PoissonParameters
+from seqmodels.emissions import (
+    Bernoulli,
+    BernoulliParameters,
+    Geometric,
+    Multinomial,
+    NegativeBinomial,
+    Poisson,
+    PoissonParameters,
+)
 
 
 def test_structural_zeros_and_ones_of_bits():
@@ -57,7 +65,7 @@ def test_cdf_below_zero_is_zero():
     np.testing.assert_array_equal(Poisson().cdf(np.array([[-3.0], [-0.5]]), parameters), 0)
 
 
-@pytest.mark.parametrize("emission", [Poisson(), Bernoulli()], ids=str)
+@pytest.mark.parametrize("emission", [Poisson(), Bernoulli(), NegativeBinomial(), Geometric(), Multinomial()], ids=str)
 def test_samples_of_integer_data_are_integers(emission):
     model = Independent(emission).fit([np.array([[0, 1], [1, 1]])])
     assert model.sample(1, 4, random_state=0)[0].dtype == np.int64

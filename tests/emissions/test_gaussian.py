@@ -75,16 +75,6 @@ def test_the_default_on_the_scale_of_the_nile(rng):
     assert model.score([flows]) == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("covariance", ["full", "tied"])
-def test_matrices_take_rows_that_are_complete_or_missing_altogether(covariance):
-    X = [np.zeros((2, 2)), np.array([[0.0, 1.0], [np.nan, np.nan], [1.0, np.nan]])]
-    message = rf"X\[1\], position 2 is missing in part; with covariance='{covariance}' an observation"
-    with pytest.raises(ValueError, match=message):
-        Gaussian(covariance).check(Sequences.wrap(X))
-    Gaussian(covariance).check(Sequences.wrap([X[0], X[1][:2]]))
-    Gaussian("diagonal").check(Sequences.wrap(X))
-
-
 @each_covariance
 def test_known_moments_of_weighted_data(covariance, rng):
     values, weights = rng.normal(size=(30, 3)), rng.random((30, 2))
@@ -130,15 +120,6 @@ def test_under_a_network_no_variance_falls_below_the_floor():
     assert out[1, 1] != 0
 
 
-def test_matrices_are_no_output_of_networks():
-    assert {c: Gaussian(c).for_networks for c in COVARIANCES} == {
-        "diagonal": True,
-        "full": False,
-        "spherical": True,
-        "tied": False,
-    }
-
-
 @each_covariance
 def test_covariances_as_matrices(covariance, rng):
     shape, D = COVARIANCES[covariance], 3
@@ -157,3 +138,159 @@ def test_integers_are_numbers_too():
     sample = model.sample(1, 5, random_state=0)[0]
     assert sample.dtype == float
     assert np.any(sample != np.round(sample))
+
+
+# -------------------------------------------------------------------- entries missing under matrices
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied"])
+def test_a_missing_entry_is_integrated_over(covariance, rng):
+    emission = Gaussian(covariance)
+    parameters = GaussianParameters(rng.normal(size=(3, 3)), random_covariances(covariance, 3, (3,), rng))
+    row, grid = np.array([0.3, -1.0, 0.7]), np.linspace(-30, 30, 20_001)
+    points = np.tile(row, (len(grid), 1))
+    points[:, 1] = grid
+    integral = np.log(np.exp(emission.log_density(points[:, None], parameters)).sum(axis=0) * (grid[1] - grid[0]))
+    row[1] = np.nan
+    np.testing.assert_allclose(emission.log_density(row, parameters), integral, rtol=1e-8)
+    np.testing.assert_allclose(emission.log_table(row[None], parameters)[0], integral, rtol=1e-8)
+
+
+def expected_moments(row, mean, matrix):
+    """E(x) and E(x x') of a row of which some is missing, given the rest: one entry at a time, by hand."""
+    seen = ~np.isnan(row)
+    x, spread = row.copy(), np.zeros((len(row), len(row)))
+    regression = matrix[np.ix_(~seen, seen)] @ np.linalg.inv(matrix[np.ix_(seen, seen)])
+    x[~seen] = mean[~seen] + regression @ (row[seen] - mean[seen])
+    spread[np.ix_(~seen, ~seen)] = matrix[np.ix_(~seen, ~seen)] - regression @ matrix[np.ix_(seen, ~seen)]
+    return x, np.outer(x, x) + spread
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied"])
+def test_an_m_step_expects_what_is_missing(covariance, rng):
+    """The EM of Little and Rubin, row by row."""
+    emission, K, D = Gaussian(covariance), 2, 3
+    old = GaussianParameters(rng.normal(size=(K, D)), random_covariances(covariance, D, (K,), rng))
+    values, visits = rng.normal(size=(25, D)), rng.random((25, K))
+    values[rng.random(values.shape) < 0.3] = np.nan
+    values[3] = np.nan
+    matrices, masses = [], []
+    own = emission.maximize(emission.sufficient_statistics(values, visits, old), old)
+    for k in range(K):
+        rows = [n for n in range(25) if not np.isnan(values[n]).all()]
+        moments = [expected_moments(values[n], old.means[k], old.covariances[k]) for n in rows]
+        weights = visits[rows, k]
+        mean = sum(w * x for w, (x, _) in zip(weights, moments, strict=True)) / weights.sum()
+        second = sum(w * xx for w, (_, xx) in zip(weights, moments, strict=True)) / weights.sum()
+        np.testing.assert_allclose(own.means[k], mean, rtol=1e-10)
+        matrices.append(second - np.outer(mean, mean))
+        masses.append(weights.sum())
+    if covariance == "tied":
+        matrices = [np.average(matrices, axis=0, weights=masses)] * K
+    np.testing.assert_allclose(own.covariances, matrices, rtol=1e-9)
+
+
+def test_em_finds_a_covariance_that_is_never_seen_whole(rng):
+    """A third of the entries is gone, and with them the bias that dropping rows or filling in means would have."""
+    truth = np.array([[2.0, 1.2, 0.0], [1.2, 1.5, -0.6], [0.0, -0.6, 1.0]])
+    values = rng.multivariate_normal([1.0, -2.0, 0.0], truth, 6000)
+    values[values[:, 0] > 1.0, 1] = np.nan  # what is missing depends on what is seen
+    values[rng.random(6000) < 0.2, 2] = np.nan
+    marginal = Gaussian("full").fit_marginal(Sequences.wrap([values]))
+    np.testing.assert_allclose(marginal.covariances, truth, atol=0.12)
+    np.testing.assert_allclose(marginal.means, [1.0, -2.0, 0.0], atol=0.06)
+
+
+# -------------------------------------------------------------------- priors
+
+
+@each_covariance
+def test_priors_are_observations_more_in_every_state(covariance, rng):
+    values, visits = rng.normal(size=(20, 2)), np.eye(2)[np.arange(20) % 2]
+    emission = Gaussian(
+        covariance, mean_prior=[3.0, -1.0], mean_weight=2.0, covariance_prior=[0.5, 1.5], covariance_weight=4.0
+    )
+    own = m_step(emission, values, visits)
+    means, scatters = [], []
+    for k in range(2):
+        x = np.vstack([values[k::2], [[3.0, -1.0]] * 2])
+        means.append(x.mean(axis=0))
+        scatters.append((x - means[k]).T @ (x - means[k]) + 4 * np.diag([0.5, 1.5]))
+    np.testing.assert_allclose(own.means, means)
+    matrices = [scatter / 16 for scatter in scatters]
+    expected = {
+        "full": matrices,
+        "tied": [sum(matrices) / 2] * 2,
+        "diagonal": [np.diag(matrix) for matrix in matrices],
+        "spherical": [np.diag(matrix).mean() for matrix in matrices],
+    }
+    np.testing.assert_allclose(own.covariances, expected[covariance])
+
+
+@each_covariance
+def test_the_log_prior_is_the_log_density_of_the_observations_more(covariance, rng):
+    emission = Gaussian(covariance, mean_prior=0.5, mean_weight=2.0, covariance_prior=1.5, covariance_weight=3.0)
+
+    def by_hand(means, covariances):
+        total = 0.0
+        for mean, matrix in zip(means, COVARIANCES[covariance].full(covariances, 2), strict=True):
+            total += 2 * stats.multivariate_normal(mean, matrix).logpdf([0.5, 0.5])
+            total -= 1.5 * (np.log(np.linalg.det(matrix)) + np.trace(1.5 * np.linalg.inv(matrix)))
+        return total
+
+    for _ in range(2):
+        parameters = GaussianParameters(rng.normal(size=(3, 2)), random_covariances(covariance, 2, (3,), rng))
+        assert emission.log_prior(parameters) == pytest.approx(by_hand(*parameters), rel=1e-10)
+    assert Gaussian(covariance).log_prior(parameters) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mean_weight": -1.0}, "mean_weight is -1.0; numbers from 0 are accepted"),
+        ({"covariance_weight": np.nan}, "covariance_weight is nan; numbers from 0"),
+        ({"mean_prior": [1.0, 2.0, 3.0]}, "mean_prior is .*; a number or 2 of them"),
+        ({"covariance_prior": 0.0}, "covariance_prior is 0.0; positive"),
+        ({"covariance_prior": [[1.0, 2.0], [2.0, 1.0]], "covariance": "full"}, "covariance_prior is .*; positive"),
+        ({"covariance_prior": np.eye(2)}, r"covariance_prior has shape \(2, 2\); a number or 2 of them"),
+    ],
+)
+def test_priors_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        Independent(Gaussian(**options)).fit([np.zeros((3, 2))])
+
+
+# -------------------------------------------------------------------- matrices under networks
+
+
+def test_tied_matrices_are_constant_raw_outputs():
+    marginal = GaussianParameters(np.zeros(3), np.eye(3))
+    np.testing.assert_array_equal(Gaussian("tied").constant_raw(marginal), [False] * 3 + [True] * 6)
+    assert not Gaussian("full").constant_raw(marginal).any()
+
+
+def test_components_of_a_mixture_share_what_is_constant(rng):
+    emission = Mixture(Gaussian("tied"), 2)
+    matrix = np.array([[2.0, 0.5], [0.5, 1.0]])
+    marginal = type(emission).Parameters(
+        np.array([0.4, 0.6]), GaussianParameters(np.array([[0.0, 0.0], [3.0, 3.0]]), np.array([matrix, matrix]))
+    )
+    assert emission.n_raw(marginal) == 2 + 2 * 2 + 3
+    np.testing.assert_array_equal(emission.constant_raw(marginal), [False] * 6 + [True] * 3)
+    parameters = emission.from_raw(rng.normal(size=(5, 9)), marginal).components
+    np.testing.assert_array_equal(parameters.covariances[:, 0], parameters.covariances[:, 1])
+    assert not np.allclose(parameters.means[:, 0], parameters.means[:, 1])
+
+
+@pytest.mark.parametrize("gap", [False, True])
+def test_a_cholesky_factor_has_limits(gap):
+    """As of any scale: a thousandth of the marginal's, and a thousand times it for all entries."""
+    marginal = GaussianParameters(np.zeros(2), np.array([[4.0, 1.0], [1.0, 9.0]]))
+    raw = np.array([[0.0, 0.0, -50.0, 0.1, 0.2], [0.0, 0.0, 0.1, 50.0, 0.2], [0.0, 0.0, 0.1, 0.1, 2e3]])
+    values, out = np.array([[1.0, -2.0]] * 3), np.empty_like(raw)
+    if gap:
+        values[:, 0] = np.nan
+    value = Gaussian("full").value_and_gradient(values, raw, marginal, out)
+    np.testing.assert_allclose(value, Gaussian("full").log_density(values, Gaussian("full").from_raw(raw, marginal)))
+    assert out[0, 2] == out[1, 3] == out[2, 4] == 0
+    assert np.all(out[[0, 1, 2], [3, 2, 2]] != 0)

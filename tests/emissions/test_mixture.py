@@ -1,16 +1,20 @@
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from seqmodels import Sequences
 from seqmodels.baselines import Independent
 from seqmodels.emissions import (
+    Bernoulli,
+    BernoulliParameters,
     Categorical,
     CategoricalParameters,
     Gaussian,
+    GaussianParameters,
     Mixture,
     MixtureParameters,
     Poisson,
+    PoissonParameters,
 )
 
 
@@ -85,5 +89,77 @@ def test_unknown_symbols_are_refused_where_the_mixed_family_refuses_them():
     assert np.isfinite(Independent(Mixture(Categorical())).fit(["aab"]).score(["az"]))
 
 
-def test_mixtures_are_not_outputs_of_networks():
-    assert not Mixture(Gaussian()).for_networks
+@pytest.mark.parametrize("K", [1, 4, 5, 17, 40])
+@pytest.mark.parametrize("C", [1, 3])
+def test_tiles_of_any_width(K, C, rng):
+    """A vector of states begins at any component, and holds more than these states."""
+    emission = Mixture(Gaussian(), C)
+    components = GaussianParameters(rng.normal(size=(K, C, 2)), rng.uniform(0.5, 2, (K, C, 2)))
+    parameters = MixtureParameters(rng.dirichlet(np.ones(C), K), components)
+    parameters.weights[0] = np.eye(C)[0]  # components of weight zero
+    values, visits = rng.normal(size=(7, 2)), rng.random((7, K))
+    values[2, 0] = values[5] = np.nan
+    densities = Gaussian().log_density(values[:, None, None], components)
+    with np.errstate(divide="ignore"):
+        joint = np.log(parameters.weights) + densities  # (7, K, C)
+    expected = special.logsumexp(joint, axis=2)
+    np.testing.assert_allclose(emission.log_table(values, parameters), expected, rtol=1e-12, atol=1e-14)
+    split = visits[:, :, None] * np.exp(joint - expected[:, :, None])
+    split[5] = 0
+    own = emission.sufficient_statistics(values, visits, parameters)
+    np.testing.assert_allclose(own.mass, split.sum(axis=0), rtol=1e-12)
+    flat = GaussianParameters(*(array.reshape(K * C, 2) for array in components))
+    moments = Gaussian().sufficient_statistics(values, split.reshape(7, -1), flat)
+    for a, b in zip(own.components, moments, strict=True):
+        np.testing.assert_allclose(a.reshape(b.shape), b, rtol=1e-10, atol=1e-14)
+
+
+# -------------------------------------------------------------------- under networks
+
+
+def test_raw_outputs_are_logits_and_those_of_the_components():
+    marginal = MixtureParameters(np.array([0.2, 0.8]), PoissonParameters(np.array([[1.0], [4.0]])))
+    parameters = Mixture(Poisson(), 2).from_raw(np.array([np.log(2.0), 0.0, np.log(3.0), np.log(0.5)]), marginal)
+    np.testing.assert_allclose(parameters.weights, [1 / 3, 2 / 3])
+    np.testing.assert_allclose(parameters.components.rates, [[3.0], [2.0]])
+
+
+def test_gradients_are_those_of_components_times_responsibilities():
+    marginal = MixtureParameters(np.array([0.25, 0.75]), PoissonParameters(np.array([[1.0], [5.0]])))
+    x, raw, out = np.array([[3.0]]), np.zeros((1, 4)), np.empty((1, 4))
+    value = Mixture(Poisson(), 2).value_and_gradient(x, raw, marginal, out)
+    joint = np.array([0.25, 0.75]) * stats.poisson([1, 5]).pmf(3)
+    shares = joint / joint.sum()
+    np.testing.assert_allclose(value, np.log(joint.sum()))
+    np.testing.assert_allclose(out[0], [*(shares - [0.25, 0.75]), *(shares * [3 - 1, 3 - 5])])
+
+
+def test_what_no_component_can_have_made_has_no_gradient():
+    marginal = MixtureParameters(np.array([0.5, 0.5]), CategoricalParameters(np.array([[0.5, 0.5], [0.1, 0.9]])))
+    out = np.full((2, 6), np.nan)
+    value = Mixture(Categorical(), 2).value_and_gradient(np.array([[2], [1]]), np.zeros((2, 6)), marginal, out)
+    np.testing.assert_allclose(value, [-np.inf, np.log(0.7)])
+    assert not out[0].any() and out[1].any()
+
+
+def test_a_component_of_zeros_alone_can_still_become_likely():
+    """Its rate is not zero, where no raw output could move it."""
+    marginal = Mixture(Poisson(), 2).fit_marginal(Sequences.wrap([[0, 0, 0, 0, 9, 11, 10]]))
+    assert marginal.components.rates.min() > 0
+    out = np.empty((1, 4))
+    assert np.isfinite(Mixture(Poisson(), 2).value_and_gradient(np.array([[9.0]]), np.zeros((1, 4)), marginal, out)[0])
+    assert np.isfinite(out).all()
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("D", [1, 15, 16, 88, 700])
+def test_columns_of_bits_in_vectors(D, rng):
+    """Whole vectors, rests of vectors and more than one block; against the density, value and gradient."""
+    marginal = BernoulliParameters(rng.uniform(0.05, 0.95, D))
+    values, raw = (rng.random((9, D)) < 0.5) * 1.0, rng.normal(0, 4, (9, D))
+    values[rng.random(values.shape) < 0.1] = np.nan
+    out = np.empty_like(raw)
+    value = Bernoulli().value_and_gradient(values, raw, marginal, out)
+    p = Bernoulli().from_raw(raw, marginal).probabilities
+    np.testing.assert_allclose(value, Bernoulli().log_density(values, BernoulliParameters(p)), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(out, np.where(np.isnan(values), 0, np.nan_to_num(values) - p), rtol=1e-9, atol=1e-15)

@@ -4,6 +4,7 @@ import numpy as np
 
 from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Poisson
 from seqmodels.rnn import GRU, LSTM, RNN, Elman
+from seqmodels.rnn.network import OUTPUT
 
 CELLS = {
     "Elman tanh": Elman(3),
@@ -29,6 +30,7 @@ EMISSIONS = {
     "Poisson": Poisson(),
     "Gaussian diagonal": Gaussian(),
     "Gaussian spherical": Gaussian("spherical"),
+    "Gaussian tied": Gaussian("tied"),
 }
 
 LENGTHS = (5, 1, 3, 2)
@@ -56,5 +58,7 @@ def network_with_random_weights(cell, emission, X, seed=2):
     """A model in float64 whose every weight is drawn at random; with this seed, no rectified unit is always off."""
     model = RNN(cell, emission, dtype="float64", max_epochs=0, validation_fraction=0).fit(X)
     generator = np.random.default_rng(seed)
-    model._weights = generator.normal(scale=0.6, size=model.n_parameters_)
+    network = model._network
+    model._weights = generator.normal(scale=0.6, size=network.n_weights)
+    network.named(model._weights)[OUTPUT, "weight"][:, network.family.constant_raw(network.marginal)] = 0
     return model

@@ -1,0 +1,260 @@
+"""Real numbers around a mean that depends on those before."""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from ..arrays import LONGEST_VECTOR, aligned, mean_and_variance, padded, padded_width, vector_length
+from ..jit import kernel
+from ..simd import load, number, store
+from .base import Emission, Tiles, keep_without_mass, refuse
+from .covariance import VARIANCE_FLOOR, warn_at_floor
+from .gaussian import Gaussian, GaussianParameters, variance_of_a_constant
+
+__all__ = ["AutoregressiveGaussian", "AutoregressiveGaussianParameters"]
+
+
+class AutoregressiveGaussianParameters(NamedTuple):
+    """Parameters of :class:`AutoregressiveGaussian`."""
+
+    intercepts: np.ndarray  # (..., D)
+    coefficients: np.ndarray  # (..., order, D)
+    variances: np.ndarray  # (..., D)
+    centres: np.ndarray  # (..., D), means of all the data; not estimated
+    spreads: np.ndarray  # (..., D), their variances, likewise
+
+
+class AutoregressiveGaussianStatistics(NamedTuple):
+    """Sums of products of one, the observations before and the observation, in deviations from the centres."""
+
+    products: np.ndarray  # (..., D, order + 2, order + 2)
+
+
+class AutoregressiveGaussian(Emission):
+    """Normal distributions of D columns, each around a linear function of its own last observations.
+
+    ``x_t ~ N(intercept + sum_j coefficient_j x_(t - j), variance)`` for j from 1 to `order`, the parameters those of
+    the state: a Markov-switching autoregression (Hamilton 1989, whose means switch where intercepts do here). Where
+    not all of these x_(t - j) are there, before the start of a sequence or as they are missing, x_t has the mean and
+    the variance of all training data, whatever the state: the first terms are those of the Independent model, and
+    say nothing about the coefficients. The family serves hidden Markov models; a network has a memory of its own.
+
+    Parameters
+    ----------
+    order : int
+        How many observations back each one depends on.
+    """
+
+    Parameters = AutoregressiveGaussianParameters
+    absolute = True  # about centres that are not estimated
+    for_networks = False
+
+    def __init__(self, order=1):
+        self.order = order
+
+    def check(self, sequences, name="X"):
+        if not (isinstance(self.order, int | np.integer) and self.order >= 1):
+            raise ValueError(f"order is {self.order!r}; integers from 1 are accepted")
+        super().check(sequences, name)
+
+    def given(self, parameters, past):
+        intercepts, coefficients, variances, centres, spreads = parameters
+        past = past.reshape(*past.shape[:-1], self.order, -1)
+        gap = np.isnan(past).any(axis=-2)
+        means = intercepts + (coefficients * np.nan_to_num(past)).sum(axis=-2)
+        return Gaussian(), GaussianParameters(np.where(gap, centres, means), np.where(gap, spreads, variances))
+
+    def _alone(self, parameters):
+        """The distributions of first observations."""
+        return self.given(parameters, np.full(self.order * parameters.intercepts.shape[-1], np.nan))
+
+    def log_density(self, values, parameters):
+        """Of observations with those before, (..., D (1 + order)), see :meth:`with_past`."""
+        D = parameters.intercepts.shape[-1]
+        family, own = self.given(parameters, values[..., D:])
+        return family.log_density(values[..., :D], own)
+
+    # ---------------------------------------------------------------- hidden Markov models
+
+    def in_tiles(self, parameters, width):
+        return AutoregressiveTiles(self, parameters, width)
+
+    def log_table(self, values, parameters):
+        width = padded_width(len(parameters.intercepts))
+        table = aligned(len(values), width)
+        self.in_tiles(parameters, width).fill_log_table(values, table)
+        return table[:, : len(parameters.intercepts)]
+
+    def rough(self, sequences):
+        mean, variances = mean_and_variance(sequences.values.astype(float))
+        variances = np.where(variances > 0, variances, variance_of_a_constant(mean))
+        nothing = np.zeros((1, self.order, len(mean)))
+        return AutoregressiveGaussianParameters(mean[None], nothing, variances[None], mean[None], variances[None])
+
+    def sufficient_statistics(self, values, visits, parameters):
+        """Sums of products, which say all about weighted least squares."""
+        D, width = parameters.intercepts.shape[-1], self.order + 2
+        pairs = np.empty((len(values), D * width**2))
+        centres = parameters.centres.reshape(-1, D)[0]
+        _pairs(np.ascontiguousarray(values, dtype=float), centres, self.order, pairs)
+        return AutoregressiveGaussianStatistics((visits.T @ pairs).reshape(-1, D, width, width))
+
+    def maximize(self, statistics, parameters):
+        """Weighted least squares in each state and column; what nothing determines is zero."""
+        products, (intercepts, coefficients, variances, centres, spreads) = statistics.products, parameters
+        mass, design = products[..., 0, 0], products[..., :-1, :-1]
+        scale = np.sqrt(np.diagonal(design, axis1=-2, axis2=-1))
+        scale = np.where(scale > 0, scale, 1.0)
+        relative = design / (scale[..., :, None] * scale[..., None, :])
+        slopes = (np.linalg.pinv(relative, hermitian=True) @ (products[..., :-1, -1] / scale)[..., None])[
+            ..., 0
+        ] / scale
+        residual = np.concatenate([-slopes, np.ones((*mass.shape, 1))], axis=-1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            left = np.einsum("...i,...ij,...j->...", residual, products, residual) / mass
+        floor = VARIANCE_FLOOR * self._overall_variance(products, centres)
+        own = np.swapaxes(slopes[..., 1:], -1, -2)
+        levels = centres + slopes[..., 0] - own.sum(axis=-2) * centres
+        best = AutoregressiveGaussianParameters(
+            keep_without_mass(mass, levels, intercepts),
+            np.where(mass[..., None, :] > 0, own, coefficients),
+            keep_without_mass(mass, np.maximum(left, floor), variances),
+            centres,
+            spreads,
+        )
+        warn_at_floor(best.variances, floor)
+        return best
+
+    def _overall_variance(self, products, centres):
+        """Variance (D,) of each column over all states."""
+        total = products.reshape(-1, *products.shape[-3:]).sum(axis=0)  # (D, order + 2, order + 2)
+        mass = np.maximum(total[:, 0, 0], np.finfo(float).tiny)
+        variances = total[:, -1, -1] / mass - (total[:, 0, -1] / mass) ** 2
+        mean = centres.reshape(-1, len(total))[0] + total[:, 0, -1] / mass
+        constant = variances <= 1e-28 * np.maximum(mean**2, np.finfo(float).tiny)
+        return np.where(constant, variance_of_a_constant(mean), variances)
+
+    def parameters_from(self, given):
+        """As of any family; `centres` are 0 and `spreads` 1 unless given."""
+        if isinstance(given, dict) and "intercepts" in given:
+            like = np.asarray(given["intercepts"], dtype=float)
+            given = {"centres": np.zeros_like(like), "spreads": np.ones_like(like)} | given
+        return super().parameters_from(given)
+
+    def check_parameters(self, parameters):
+        for variances in (parameters.variances, parameters.spreads):
+            refuse(~(variances > 0), variances, "positive variances")
+        if parameters.coefficients.ndim < 2 or parameters.coefficients.shape[-2] != self.order:
+            raise ValueError(
+                f"emission has coefficients of shape {parameters.coefficients.shape}; order={self.order} takes "
+                f"(..., {self.order}, D)"
+            )
+        centres = parameters.centres.reshape(-1, parameters.centres.shape[-1])
+        refuse(centres != centres[0], centres, "centres, the same for all states,")
+
+    def n_parameters(self, parameters):
+        return parameters.intercepts.size + parameters.coefficients.size + parameters.variances.size
+
+    # ---------------------------------------------------------------- of first observations
+
+    def sample(self, parameters, generator):
+        family, own = self._alone(parameters)
+        return family.sample(own, generator)
+
+    def mean(self, parameters):
+        return self._alone(parameters)[1].means
+
+    def mode(self, parameters):
+        return self.mean(parameters)
+
+    def cdf(self, values, parameters):
+        family, own = self._alone(parameters)
+        return family.cdf(values, own)
+
+
+class AutoregressiveTiles(Tiles):
+    """Log densities in short vectors of states."""
+
+    def __init__(self, emission, parameters, width):
+        super().__init__(emission, parameters)
+        intercepts, coefficients, variances, centres, spreads = parameters
+        K = len(intercepts)
+        self.log_densities = _log_densities(vector_length(width))
+        coefficients = np.moveaxis(coefficients, 0, -1).reshape(-1, K)  # (order D, K)
+        arrays = [intercepts.T, coefficients]
+        for variance in (variances.T, spreads.T):
+            arrays += [0.5 / variance, -0.5 * np.log(2 * np.pi * variance)]
+        self.arrays = [padded(array, len(array), width) for array in [*arrays, centres.T]]
+        self.start = aligned(1, width)
+        self.start[:, K:] = -np.inf
+
+    def fill_log_table(self, values, out):
+        order = self.emission.order
+        self.log_densities(np.ascontiguousarray(values, dtype=float), order, *self.arrays, self.start, out)
+
+
+@functools.cache
+def _log_densities(length):
+    """The kernel for arrays (..., L) of states in vectors of this length."""
+    SEVERAL = length == LONGEST_VECTOR
+
+    @kernel(key=f"vectors of {length}", _nrt=False)
+    def log_densities(
+        values,
+        order,
+        intercepts,
+        coefficients,
+        precisions,
+        constants,
+        wide_precisions,
+        wide_constants,
+        centres,
+        start,
+        out,
+    ):
+        """Of observations with those before (n, D (1 + order)), column by column."""
+        n, width_of_values = values.shape
+        D, width = width_of_values // (1 + order), start.shape[1] if SEVERAL else length
+        for i in range(n):
+            for j in range(0, width, length):
+                density = load(start, 0, j, length, width)
+                for d in range(D):
+                    x, before = number(values, i, d, width_of_values), 0.0
+                    mean = load(intercepts, d, j, length, width)
+                    for lag in range(order):
+                        past = number(values, i, (1 + lag) * D + d, width_of_values)
+                        before += past
+                        mean = mean + past * load(coefficients, lag * D + d, j, length, width)
+                    if np.isnan(x):
+                        continue
+                    if np.isnan(before):  # not all is there
+                        deviation = x - load(centres, d, j, length, width)
+                        density = density + load(wide_constants, d, j, length, width)
+                        density = density - deviation * deviation * load(wide_precisions, d, j, length, width)
+                    else:
+                        deviation = x - mean
+                        density = density + load(constants, d, j, length, width)
+                        density = density - deviation * deviation * load(precisions, d, j, length, width)
+                store(out, i, j, density, width)
+
+    return log_densities
+
+
+@kernel
+def _pairs(values, centres, order, out):
+    """Products of one, the deviations before and the deviation, for each column; zeros where one is not there."""
+    n, D, width = len(values), len(centres), order + 2
+    own = np.empty(width)
+    for i in range(n):
+        for d in range(D):
+            own[0], total = 1.0, 0.0
+            for lag in range(order + 1):
+                deviation = values[i, lag * D + d] - centres[d]
+                own[lag if lag else width - 1] = deviation
+                total += deviation
+            if np.isnan(total):
+                own[:] = 0.0
+            for a in range(width):
+                for b in range(width):
+                    out[i, (d * width + a) * width + b] = own[a] * own[b]
