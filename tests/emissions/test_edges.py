@@ -186,6 +186,23 @@ def test_many_rows_are_as_good_as_few(emission, rng):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("n_states", [1, 5, 40])
+@each_of_real_numbers
+def test_many_states_are_as_good_as_few(emission, n_states, rng):
+    """They are padded to vectors, of which there may be several."""
+    members = emission.Parameters(*rng.uniform(0.5, 2, (len(emission.Parameters._fields), n_states, 2)))
+    values = emission.sample(take(members, rng.integers(0, n_states, 20)), rng)
+    values[3], values[5, 1] = np.nan, np.nan
+    visits = rng.random((20, n_states))
+    expected = emission.log_density(values[:, None], members)
+    np.testing.assert_allclose(emission.log_table(values, members), expected, rtol=1e-9, atol=1e-9)
+    together = emission.maximize(emission.sufficient_statistics(values, visits, members), members)
+    for k in (0, n_states // 2, n_states - 1):
+        own = take(members, slice(k, k + 1))
+        alone = emission.maximize(emission.sufficient_statistics(values, visits[:, k : k + 1], own), own)
+        map_arrays(lambda a, b, k=k: np.testing.assert_allclose(a[k], b[0], rtol=1e-8), together, alone)
+
+
 # -------------------------------------------------------------------- extreme data
 
 HARD = {
