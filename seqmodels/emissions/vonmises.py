@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from .base import keep_without_mass, refuse
 from .columns import ExponentialFamily, means_of, pooled, warn_of_a_floor
@@ -126,6 +126,8 @@ class VonMises(ExponentialFamily):
 
     def cdf(self, values, parameters):
         """Of the circle cut open at pi."""
+        from scipy import stats  # takes long to import
+
         locations, concentrations = np.broadcast_arrays(*parameters)
         whole, first = (
             stats.vonmises.cdf(x - locations, concentrations) for x in (np.clip(values, -np.pi, np.pi), -np.pi)
