@@ -2,6 +2,7 @@
 
 import operator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -133,11 +134,19 @@ class Network:
         )
         self._pieces = np.array([piece for key in self._layout.shapes for piece in self._pieces_of(key)])
         self.n_output_rows = min(128, max(32, N_OUTPUTS // columns))
-        self._compiled = compiled = family.compiled(marginal, self.dtype)
-        kernels = tuple(cell.kernels() for cell in cells)
-        self._passes = passes_of(kernels, compiled and compiled[:2], type(family).__name__ if compiled else "")
+        self._compiled = family.compiled(marginal, self.dtype)
         self.shapes, self.n_weights = self._layout.shapes, self._layout.size
         self.n_parameters = self.n_weights - len(self._constant) * cells[-1].n_hidden
+
+    @cached_property
+    def _passes(self):
+        kernels = tuple(cell.kernels() for cell in self.stack.cells)
+        if self._compiled is None:
+            return passes_of(kernels)
+        return passes_of(kernels, self._compiled[:2], type(self.family).__name__)
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_passes"}  # which cannot be pickled
 
     def _pieces_of(self, key):
         """Where the parts of an array stand in a vector of weights and among the sums of gradients.
