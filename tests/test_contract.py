@@ -61,7 +61,7 @@ EMISSIONS = {
     "Mixture of Bernoullis": Mixture(Bernoulli(0.5), 2),
     "Zero-inflated Poisson": ZeroInflated(Poisson(), 0.5),
     "Zero-inflated NegativeBinomial": ZeroInflated(NegativeBinomial(), 0.5),
-    "Mixture of VonMises": Mixture(VonMises(), 2),
+    "Mixture of Exponentials": Mixture(Exponential(), 2),
     "Product": Product([Gaussian(), Categorical(0.5)]),
     "Autoregressive": AutoregressiveGaussian(1),
 }
@@ -106,7 +106,7 @@ DRAWS = {  # of generator and shape
     "Beta": lambda g, shape: g.beta([0.9, 7], [2, 3], shape),
     "VonMises": lambda g, shape: g.vonmises([0, 2.5], [0.5, 9], shape),
 }
-DRAWS["Zero-inflated NegativeBinomial"], DRAWS["Mixture of VonMises"] = DRAWS["NegativeBinomial"], DRAWS["VonMises"]
+DRAWS |= {"Zero-inflated NegativeBinomial": DRAWS["NegativeBinomial"], "Mixture of Exponentials": DRAWS["Exponential"]}
 
 
 def symbolic(family_name):

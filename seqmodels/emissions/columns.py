@@ -92,7 +92,7 @@ class Columns(Emission):
         return np.asarray(raw, dtype=float).reshape(*np.shape(raw)[:-1], -1, marginal[0].shape[-1])
 
     def value_and_gradient(self, values, raw, marginal, out):
-        """Log densities (n,), and their gradient in `raw` (n, R) written to `out`: 0 where a limit holds."""
+        """Log densities (n,), and their gradient in `raw` (n, R) written to `out`: 0 beyond a limit."""
         apart = self._apart(raw, marginal)  # (n, P, D)
         missing = np.isnan(values)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -100,7 +100,7 @@ class Columns(Emission):
             slopes = self.slopes(values, parameters, marginal)
             for p, ((low, high), slope) in enumerate(zip(self.limits(marginal), slopes, strict=True)):
                 own = apart[:, p]
-                held = missing | (own <= low) | (own >= high)
+                held = missing | (own < low) | (own > high)
                 out[:, p * own.shape[1] : (p + 1) * own.shape[1]] = np.where(held, 0.0, slope)
         return self._observed(values, parameters).sum(axis=-1)
 

@@ -6,8 +6,8 @@ from scipy import special
 from .special import log_minus_digamma, trigamma
 
 __all__ = [
-    "SIZES", "beta_dispersion", "beta_parameters", "gamma_shape", "mean_resultant", "negative_binomial_size",
-    "von_mises_concentration",
+    "LARGEST_SIZE", "SIZES", "SMALLEST_SIZE", "beta_dispersion", "beta_parameters", "gamma_shape", "mean_resultant",
+    "negative_binomial_size", "von_mises_concentration",
 ]  # fmt: skip
 
 
@@ -111,12 +111,13 @@ def _top_of_total(total, difference):
 
 # -------------------------------------------------------------------- negative binomial
 
-_SMALLEST, _LARGEST, _N_SIZES = np.log(1e-3), np.log(1e6), 128
+SMALLEST_SIZE, LARGEST_SIZE, _N_SIZES = 1e-3, 1e6, 128
+_SMALLEST, _LARGEST = np.log([SMALLEST_SIZE, LARGEST_SIZE])
 _ANGLES = (np.arange(_N_SIZES) + 0.5) * (np.pi / _N_SIZES)
 _NODES = _SMALLEST + (_LARGEST - _SMALLEST) * (1 - np.cos(_ANGLES)) / 2
 _WEIGHTS = np.sin(_ANGLES) * (-1.0) ** np.arange(_N_SIZES)
 SIZES = np.exp(_NODES)
-"""Sizes between 0.001 and 1,000,000, rising, whose logarithms are Chebyshev's points."""
+"""Sizes between the smallest and the largest, rising, whose logarithms are Chebyshev's points."""
 
 
 def negative_binomial_size(slopes, means):

@@ -7,7 +7,7 @@ from scipy import special
 
 from .base import keep_without_mass, observed_mass, refuse
 from .columns import FARTHEST, CountColumns, levels
-from .equations import SIZES, negative_binomial_size
+from .equations import LARGEST_SIZE, SIZES, SMALLEST_SIZE, negative_binomial_size
 from .special import stirling_error, times_log_ratio
 
 __all__ = ["NegativeBinomial", "NegativeBinomialParameters"]
@@ -83,7 +83,9 @@ class NegativeBinomial(CountColumns):
 
     def check_parameters(self, parameters):
         refuse(parameters.means < 0, parameters.means, "means from 0")
-        refuse(~(parameters.sizes > 0), parameters.sizes, "positive sizes")
+        sizes, slack = parameters.sizes, 1 + 1e-9
+        wrong = ~((sizes >= SMALLEST_SIZE / slack) & (sizes <= LARGEST_SIZE * slack))
+        refuse(wrong, sizes, f"sizes between {SMALLEST_SIZE:g} and {LARGEST_SIZE:g}")
 
     # ---------------------------------------------------------------- networks
 
@@ -93,7 +95,7 @@ class NegativeBinomial(CountColumns):
 
     def limits(self, marginal):
         sizes = np.log(marginal.sizes)
-        return (-FARTHEST, FARTHEST), (np.log(1e-3) - sizes, np.log(1e6) - sizes)
+        return (-FARTHEST, FARTHEST), (np.log(SMALLEST_SIZE) - sizes, np.log(LARGEST_SIZE) - sizes)
 
     def from_raw(self, raw, marginal):
         """``mean = marginal mean * exp(first)`` and ``size = marginal size * exp(second)``."""

@@ -89,7 +89,9 @@ class StudentT(ColumnsInTiles):
 
     def check_parameters(self, parameters):
         refuse(~(parameters.scales > 0), parameters.scales, "positive scales")
-        refuse(~(parameters.degrees > 0), parameters.degrees, "positive degrees of freedom")
+        degrees, slack = parameters.degrees, 1 + 1e-9
+        wrong = ~((degrees >= FEWEST / slack) & (degrees <= MOST * slack))
+        refuse(wrong, degrees, f"degrees of freedom between {FEWEST:g} and {MOST:g}")
 
     # ---------------------------------------------------------------- networks
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from .base import keep_without_mass, refuse
 from .columns import ExponentialFamily, means_of, pooled, warn_of_a_floor
@@ -96,7 +96,7 @@ class VonMises(ExponentialFamily):
         along, across = (shift * self._unit(marginal) for shift in self.limited(raw, marginal))
         along = marginal.concentrations + along
         locations = marginal.locations + np.arctan2(across, along)
-        return VonMisesParameters(locations, np.hypot(along, across))
+        return VonMisesParameters(_within_a_turn(locations), np.hypot(along, across))
 
     def slopes(self, values, parameters, marginal):
         locations, concentrations = parameters
@@ -114,7 +114,7 @@ class VonMises(ExponentialFamily):
 
     def mean(self, parameters):
         """The mean direction."""
-        return parameters.locations
+        return _within_a_turn(parameters.locations)
 
     def mixed_mean(self, weights, parameters):
         """The direction of the mean vector."""
@@ -122,12 +122,19 @@ class VonMises(ExponentialFamily):
         return np.angle((weights[..., None] * vectors).sum(axis=-2))
 
     def mode(self, parameters):
-        return parameters.locations
+        return _within_a_turn(parameters.locations)
 
     def cdf(self, values, parameters):
         """Of the circle cut open at pi."""
+        from scipy import stats  # takes long to import
+
         locations, concentrations = np.broadcast_arrays(*parameters)
         whole, first = (
             stats.vonmises.cdf(x - locations, concentrations) for x in (np.clip(values, -np.pi, np.pi), -np.pi)
         )
         return np.clip(whole - first, 0.0, 1.0)
+
+
+def _within_a_turn(angles):
+    """The same angles in [-pi, pi]."""
+    return angles - 2 * np.pi * np.round(angles / (2 * np.pi))

@@ -7,7 +7,7 @@ from seqmodels.baselines import MarkovChain
 from seqmodels.comparison import compare, default_models
 from seqmodels.comparison.candidates import kind, named, note
 from seqmodels.datasets import Dataset
-from seqmodels.emissions import Categorical, Gaussian, Poisson
+from seqmodels.emissions import Categorical, Gaussian, Multinomial, Poisson
 from seqmodels.rnn import GRU, LSTM, Elman
 from seqmodels.sequences import Sequences
 
@@ -301,3 +301,5 @@ def test_default_models_take_the_family_of_a_data_set_unless_told():
     data = Dataset("", "", "", Sequences.wrap([[1, 2, 3]]), Poisson())
     assert isinstance(default_models(data)["LSTM"].emission, Poisson)
     assert isinstance(default_models(data, Gaussian())["LSTM"].emission, Gaussian)
+    vectors = default_models([np.array([[2, 1], [0, 3]])], Multinomial())
+    assert vectors["HMM"][0].emission.pseudo_count == 0.5  # as for symbols

@@ -186,6 +186,23 @@ def test_many_rows_are_as_good_as_few(emission, rng):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("n_states", [1, 5, 40])
+@each_of_real_numbers
+def test_many_states_are_as_good_as_few(emission, n_states, rng):
+    """They are padded to vectors, of which there may be several."""
+    members = emission.Parameters(*rng.uniform(0.5, 2, (len(emission.Parameters._fields), n_states, 2)))
+    values = emission.sample(take(members, rng.integers(0, n_states, 20)), rng)
+    values[3], values[5, 1] = np.nan, np.nan
+    visits = rng.random((20, n_states))
+    expected = emission.log_density(values[:, None], members)
+    np.testing.assert_allclose(emission.log_table(values, members), expected, rtol=1e-9, atol=1e-9)
+    together = emission.maximize(emission.sufficient_statistics(values, visits, members), members)
+    for k in (0, n_states // 2, n_states - 1):
+        own = take(members, slice(k, k + 1))
+        alone = emission.maximize(emission.sufficient_statistics(values, visits[:, k : k + 1], own), own)
+        map_arrays(lambda a, b, k=k: np.testing.assert_allclose(a[k], b[0], rtol=1e-8), together, alone)
+
+
 # -------------------------------------------------------------------- extreme data
 
 HARD = {
@@ -295,6 +312,14 @@ def test_angles_are_taken_modulo_a_turn():
     np.testing.assert_allclose(table, np.repeat(table[:1], 3, axis=0), rtol=1e-12)
 
 
+def test_directions_lie_within_a_turn():
+    far = one(VonMises(), locations=7.0, concentrations=2.0)
+    np.testing.assert_allclose([VonMises().mean(far), VonMises().mode(far)], 7 - 2 * np.pi)
+    marginal = one(VonMises(), locations=3.0, concentrations=1.0)
+    found = VonMises().from_raw(np.array([-1.0, 5.0]), marginal)  # a quarter of a turn to the left
+    np.testing.assert_allclose(np.concatenate(found), [3 - 1.5 * np.pi, 5.0])
+
+
 def test_the_mean_of_a_mixture_of_directions_is_a_direction():
     template = Sequences.wrap([[3.0]])
     states = VonMises.Parameters(np.array([[[3.0], [-3.0]]]), np.full((1, 2, 1), 9.0))
@@ -371,6 +396,15 @@ def test_levels_of_counts(column):
 # -------------------------------------------------------------------- under networks
 
 
+def test_a_marginal_at_a_limit_can_be_left():
+    """Or a network would begin there and never learn otherwise."""
+    x = np.array([[4.0], [9.0], [0.0]])
+    marginal = NegativeBinomial.Parameters(np.array([5.0]), np.array([1e6]))
+    out = np.zeros((3, 2))
+    NegativeBinomial().value_and_gradient(x, np.zeros((3, 2)), marginal, out)
+    assert (out[:, 1] != 0).all()
+
+
 @each_of_real_numbers
 def test_gradients_are_zero_where_a_limit_holds(emission, rng):
     marginal = emission.Parameters(*np.full((len(emission.Parameters._fields), 1), 0.8))
@@ -391,12 +425,12 @@ def test_gradients_are_zero_where_a_limit_holds(emission, rng):
     ("emission", "given", "message"),
     [
         (NegativeBinomial(), {"means": [[-1.0]], "sizes": [[1.0]]}, "-1.0; means from 0"),
-        (NegativeBinomial(), {"means": [[1.0]], "sizes": [[0.0]]}, "0.0; positive sizes"),
+        (NegativeBinomial(), {"means": [[1.0]], "sizes": [[0.0]]}, "0.0; sizes between 0.001 and 1e.06"),
         (Geometric(), {"probabilities": [[0.0]]}, "0.0; probabilities above 0"),
         (Multinomial(), {"probabilities": [[0.5, 0.4]], "trials": [3]}, "as the sum of probabilities"),
         (Multinomial(), {"probabilities": [[0.5, 0.5]], "trials": [2.5]}, "2.5; numbers of trials"),
         (StudentT(), {"locations": [[0]], "scales": [[0.0]], "degrees": [[1]]}, "0.0; positive scales"),
-        (StudentT(), {"locations": [[0]], "scales": [[1]], "degrees": [[-2.0]]}, "-2.0; positive degrees of freedom"),
+        (StudentT(), {"locations": [[0]], "scales": [[1]], "degrees": [[-2.0]]}, "-2.0; degrees of freedom between"),
         (Laplace(), {"locations": [[0]], "scales": [[-1.0]]}, "-1.0; positive scales"),
         (LogNormal(), {"locations": [[0]], "scales": [[0.0]]}, "0.0; positive scales"),
         (Exponential(), {"scales": [[0.0]]}, "0.0; positive scales"),

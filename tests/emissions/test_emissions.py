@@ -88,6 +88,25 @@ def test_density_sums_or_integrates_to_one(case, members):
     np.testing.assert_allclose(weights @ density, 1, rtol=1e-6)
 
 
+PAIRS = [case for case in CASES if case.D == 2 and not has(case, Multinomial | Product)]
+
+
+@pytest.mark.parametrize("case", PAIRS, ids=lambda case: case.name)
+def test_a_missing_entry_is_summed_or_integrated_over(case, members):
+    points, weights = support(case)  # all pairs of G numbers
+    G = round(len(points) ** 0.5)
+    density = np.exp(case.emission.log_density(points[:, None], members)).reshape(G, G, K)
+    integrated = np.einsum("gek,e->gk", density, np.sqrt(weights.reshape(G, G).diagonal()))
+    with_gap = points.reshape(G, G, 2)[:, 0].copy()
+    with_gap[:, 1] = np.nan
+    expected = np.exp(case.emission.log_density(with_gap[:, None], members))
+    if "full" in case.name or "tied" in case.name:  # given one entry far away, the other may lie beyond the grid
+        near = expected > 1e-15
+        assert near.any(axis=0).all()
+        integrated, expected = integrated[near], expected[near]
+    np.testing.assert_allclose(integrated, expected, rtol=1e-6, atol=1e-300)
+
+
 @each_family
 def test_leading_axes_are_those_of_states_of_time_steps_or_none(case, values, rng):
     per_step = random_members(case.emission, case.D, (len(values),), rng)
