@@ -17,7 +17,9 @@ from seqmodels import simd
 REPOSITORY = pathlib.Path(__file__).parents[1]
 NARROW = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+bmi,+bmi2,+f16c"}  # the name is not enough
 
-REPRESENTATIVE = ["tests/test_simd.py", "tests/hmm/test_training.py", "tests/rnn/test_gradients.py"]
+REPRESENTATIVE = [
+    f"tests/{name}.py" for name in ("test_simd", "hmm/test_passes", "rnn/test_recurrence", "rnn/test_cells")
+]
 ALL = ["tests/test_simd.py", "tests/hmm", "tests/rnn"]
 
 # Runs tests, and looks at the machine code of everything that is compiled meanwhile.
@@ -38,7 +40,7 @@ RUN = """
             self.dispatchers[id(event.data["dispatcher"])] = event.data["dispatcher"]
 
     event.register("numba:compile", Compiled())
-    failed = pytest.main(["-q", "--tb=short", "-p", "no:cacheprovider", *sys.argv[1:]])
+    failed = pytest.main(["-q", "-n0", "--tb=short", "-p", "no:cacheprovider", *sys.argv[1:]])
 
     from seqmodels import simd
 

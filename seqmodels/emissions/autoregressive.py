@@ -123,7 +123,7 @@ class AutoregressiveGaussian(Emission):
             centres,
             spreads,
         )
-        warn_at_floor(best.variances, floor)
+        warn_at_floor(best.variances / floor)
         return best
 
     def _overall_variance(self, products, centres):

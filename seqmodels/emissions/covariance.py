@@ -63,6 +63,10 @@ class Diagonal:
         """Variance (..., D) of each column."""
         return covariances
 
+    def above_floor(self, covariances, floor):
+        """The smallest variance in any direction, in units of the floor (D,)."""
+        return self.variances(covariances, len(floor)) / floor
+
 
 class Spherical(Diagonal):
     """One variance for all columns, (...)."""
@@ -118,7 +122,7 @@ class Full:
         total = mass[..., 0] + weight
         with np.errstate(invalid="ignore", divide="ignore"):
             matrices = (_scatter_matrices(mass, sums, seconds) + weight * prior) / total[..., None, None]
-        return keep_without_mass(total, _floored(matrices, total > 0, floor), old)
+        return keep_without_mass(total, _floored(matrices, total > 0, floor, old), old)
 
     def smallest_variances(self, covariances):
         return np.linalg.eigvalsh(covariances)[..., 0]
@@ -136,6 +140,10 @@ class Full:
     def variances(self, covariances, D):
         return np.diagonal(covariances, axis1=-2, axis2=-1)
 
+    def above_floor(self, covariances, floor):
+        scale = np.sqrt(floor)
+        return np.linalg.eigvalsh(covariances / np.outer(scale, scale))[..., 0]
+
 
 class Tied(Full):
     """One matrix shared by all states (in a mixture, by a state's components), broadcast to (..., D, D)."""
@@ -144,7 +152,7 @@ class Tied(Full):
         total = (mass[..., 0] + weight).sum(axis=-1)
         scatter = _scatter_matrices(mass, sums, seconds) + weight * prior
         pooled = scatter.sum(axis=-3) / np.maximum(total, np.finfo(float).tiny)[..., None, None]
-        pooled = _floored(pooled, total > 0, floor)
+        pooled = _floored(pooled, total > 0, floor, old[..., 0, :, :])
         shared = keep_without_mass(total, pooled, old[..., 0, :, :])
         return np.broadcast_to(shared[..., None, :, :], old.shape).copy()
 
@@ -156,9 +164,9 @@ class Tied(Full):
 COVARIANCES = {"diagonal": Diagonal(), "full": Full(), "spherical": Spherical(), "tied": Tied()}
 
 
-def warn_at_floor(variances, floor):
-    """Say so where variances (..., D) of an M-step are at their floor (D,)."""
-    if np.any(variances <= floor * (1 + 1e-9)):
+def warn_at_floor(smallest):
+    """Say so where the smallest variances of an M-step, in units of their floor, are at it."""
+    if np.any(smallest <= 1 + 1e-9):
         warnings.warn(
             f"a variance fell to its floor, {VARIANCE_FLOOR:g} times the variance of the data: a distribution "
             "stands for a single value; fewer states or more data would help",
@@ -177,15 +185,18 @@ def _scatter_matrices(mass, sums, seconds):
     return seconds - mass[..., None] * shift[..., :, None] * shift[..., None, :]
 
 
-def _floored(matrices, valid, floor):
+def _floored(matrices, valid, floor, old):
     """Lift the eigenvalues of matrices (..., D, D), in units of the data's scale, to the floor.
 
-    Among matrices that are nowhere below the floor, this one has the highest likelihood.
+    Among matrices that are nowhere below the floor, this one has the highest likelihood. The floor is never above
+    the smallest eigenvalue of the old matrix: what missing entries are expected to be moves the scale of the data
+    from step to step, and the objective must not fall for that.
     """
     scale = np.sqrt(floor)
     relative = np.where(valid[..., None, None], matrices, np.eye(len(floor))) / np.outer(scale, scale)
     values, vectors = np.linalg.eigh((relative + relative.swapaxes(-1, -2)) / 2)
     if np.all(values >= 1):
         return matrices
-    lifted = (vectors * np.maximum(values, 1.0)[..., None, :]) @ vectors.swapaxes(-1, -2)
-    return np.where((values >= 1).all(axis=-1)[..., None, None], matrices, lifted * np.outer(scale, scale))
+    least = np.minimum(np.linalg.eigvalsh(old / np.outer(scale, scale))[..., :1], 1.0)
+    lifted = (vectors * np.maximum(values, least)[..., None, :]) @ vectors.swapaxes(-1, -2)
+    return np.where((values >= least).all(axis=-1)[..., None, None], matrices, lifted * np.outer(scale, scale))

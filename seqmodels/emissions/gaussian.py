@@ -124,7 +124,7 @@ class Gaussian(Emission):
             return GaussianParameters(means, parameters.covariances)
         prior = self.covariance_weight, self._prior_covariance(len(floor))
         covariances = self._shape.maximize(mass, sums, seconds, parameters.covariances, floor, *prior)
-        warn_at_floor(self._shape.variances(covariances, len(floor)), floor)
+        warn_at_floor(self._shape.above_floor(covariances, floor))
         return GaussianParameters(means, covariances)
 
     def rebased(self, statistics, old, new):

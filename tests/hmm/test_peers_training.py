@@ -91,7 +91,7 @@ def test_wish_11_states_in_a_fixed_order():
     np.testing.assert_allclose(other.align_to(models[1], X).emission_.means, models[1].emission_.means, atol=1e-3)
 
 
-@pytest.mark.filterwarnings("ignore:a variance fell to its floor")
+@pytest.mark.filterwarnings("ignore:.* fell to its floor")
 @pytest.mark.parametrize("covariance", ["diagonal", "full", "spherical", "tied"])
 def test_wish_12_covariances_stay_positive_definite(covariance):
     """Duplicated columns, constant stretches, more states than there is data for."""
@@ -112,7 +112,7 @@ def test_wish_13_rows_of_transitions_never_sum_to_zero():
     assert model.converged_
 
 
-@pytest.mark.filterwarnings("ignore:a variance fell to its floor")
+@pytest.mark.filterwarnings("ignore:.* fell to its floor")
 @pytest.mark.parametrize("seed", range(5))
 def test_wish_14_the_objective_does_not_fall_with_mixtures(seed):
     X = [np.column_stack([x, x[::-1]]) for x in series(seed)]
@@ -177,7 +177,7 @@ def test_wish_18_scikit_learn_searches_validates_and_clones():
     np.testing.assert_allclose(scores[0], expected, rtol=1e-12)
 
 
-@pytest.mark.filterwarnings("ignore:a variance fell to its floor")
+@pytest.mark.filterwarnings("ignore:.* fell to its floor")
 @pytest.mark.parametrize("chain", [None, LeftToRight(1), Sticky(2.0), Ergodic(stationary=True)])
 def test_wish_21_sequences_of_any_length_one_included(chain):
     X = [np.array([1.0]), np.array([2.0, 5.0, 5.5]), np.array([0.5]), np.arange(40.0) % 7]
@@ -257,7 +257,7 @@ def test_fault_07_training_leaves_constructor_parameters_alone(training):
     assert other.fit([np.random.default_rng(0).normal(size=(9, 3))]).n_features_in_ == 3
 
 
-@pytest.mark.filterwarnings("ignore:a variance fell to its floor")
+@pytest.mark.filterwarnings("ignore:.* fell to its floor")
 def test_fault_08_the_seed_decides_and_nothing_else():
     X = [np.column_stack([x[:4], x[:4]]) for x in series(n=2)]  # fewer points than components
     options = {"n_init": 2, "max_iter": 3, "random_state": 5}
@@ -314,7 +314,7 @@ def test_fault_13_missing_values_train_and_wrong_ones_are_named():
             getattr(HMM(2, Poisson()), training)([[1.0, 0.5]])
 
 
-@pytest.mark.filterwarnings("ignore:a variance fell to its floor")
+@pytest.mark.filterwarnings("ignore:.* fell to its floor")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_fault_14_parameters_can_be_handed_from_one_model_to_another(family):
     X = sequences(family, np.random.default_rng(0))
@@ -326,7 +326,7 @@ def test_fault_14_parameters_can_be_handed_from_one_model_to_another(family):
     assert objectives(other)[0] == pytest.approx(objectives(one)[-1], rel=1e-12)
 
 
-@pytest.mark.filterwarnings("ignore:a variance fell to its floor")
+@pytest.mark.filterwarnings("ignore:.* fell to its floor")
 def test_fault_15_every_model_is_told_apart_and_one_row_is_enough():
     models = [
         HMM(2, family, transitions=chain, training=training, random_state=0).fit([[3.0]])

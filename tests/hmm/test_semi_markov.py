@@ -22,6 +22,7 @@ from .cases import FAMILIES, sequences
 from .test_segments import categorical_durations, poisson_durations
 from .test_training import assert_never_falls, objectives
 
+WITHOUT_A_PAST = [name for name, family in FAMILIES.items() if not family.order]
 INITIAL = np.array([0.6, 0.3, 0.1])
 TRANSITION = np.array([[0.0, 0.7, 0.3], [0.4, 0.0, 0.6], [1.0, 0.0, 0.0]])
 PROBABILITIES = np.array([[0.7, 0.2, 0.1, 0.0], [0.1, 0.1, 0.4, 0.4], [0.25, 0.25, 0.25, 0.25]])
@@ -72,8 +73,8 @@ def test_wish_19_semi_markov_durations(max_duration):
             assert path.shape == (len(x),) and path.dtype.kind == "i"
 
 
-@pytest.mark.filterwarnings("ignore:a variance fell to its floor")
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.filterwarnings("ignore:.* fell to its floor")
+@pytest.mark.parametrize("family", WITHOUT_A_PAST)
 @pytest.mark.parametrize("max_duration", [2, 3, 40])
 def test_fast_terms_and_beliefs_equal_the_generic_recursion(family, max_duration):
     x = sequences(family, np.random.default_rng(0), gaps=True)
@@ -239,8 +240,8 @@ DURATIONS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:a variance fell to its floor")
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.filterwarnings("ignore:.* fell to its floor")
+@pytest.mark.parametrize("family", WITHOUT_A_PAST)
 @pytest.mark.parametrize("durations", DURATIONS)
 def test_the_objective_never_falls(family, durations):
     """With gaps and weights, whether all durations are told apart or not."""
@@ -358,8 +359,8 @@ def test_the_longest_duration_is_chosen_by_the_data(monkeypatch):
     assert SemiMarkovHMM(2, Poisson(), max_iter=1, random_state=0).fit(x).n_parameters_ == 1 + 0 + 2 + 2 * 2
 
 
-@pytest.mark.filterwarnings("ignore:a variance fell to its floor")
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.filterwarnings("ignore:.* fell to its floor")
+@pytest.mark.parametrize("family", WITHOUT_A_PAST)
 def test_degenerate_data(family):
     """One step, nothing but gaps in a sequence, more states than data."""
     emission, generator = FAMILIES[family], np.random.default_rng(0)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import reference
+from scipy.stats import multivariate_normal
 
 from seqmodels import Independent, Sequences
 from seqmodels.base import SequenceModel
@@ -53,6 +54,16 @@ def plain_output(emission, marginal):
         return reference.bernoulli_output(marginal.probabilities.tolist())
     if isinstance(emission, Poisson):
         return reference.poisson_output(marginal.rates.tolist())
+    if emission.covariance in ("full", "tied"):
+
+        def log_density(x, raw):
+            means, covariances = emission.from_raw(np.array(raw), marginal)
+            seen = ~np.isnan(x)
+            if not seen.any():
+                return 0.0
+            return multivariate_normal(means[seen], covariances[np.ix_(seen, seen)]).logpdf(np.array(x)[seen])
+
+        return log_density
     shared = emission.covariance == "spherical"
     variances = np.broadcast_to(marginal.covariances, marginal.means.shape)
     return reference.gaussian_output(marginal.means.tolist(), variances.tolist(), shared)
