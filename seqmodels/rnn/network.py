@@ -22,7 +22,7 @@ __all__ = ["Network", "Weighted"]
 LARGEST_SHARD = 32  # sequences that one thread trains on together
 LARGEST_BATCH = 64  # sequences that one thread scores together
 WINDOW = 1 << 17  # gates that are held at once while scoring, so that they stay in cache
-LITTLE_WORK, MUCH_WORK = 7e7, 3e8  # multiplications and additions
+LITTLE_WORK, MUCH_WORK = 3.5e7, 3e8  # multiplications and additions
 TINY = float(np.finfo(float).tiny)
 N_OUTPUTS = 1 << 17  # raw outputs that are held at once, so that they stay in cache
 

@@ -36,6 +36,7 @@ def test_a_state_that_stands_for_one_value_keeps_a_floor_of_variance(covariance,
     np.testing.assert_allclose(parameters.means[1], 3.0)
 
 
+@floor_warning
 @pytest.mark.parametrize("covariance", ["full", "tied"])
 def test_collinear_columns_keep_a_floor_in_every_direction(covariance, rng):
     x = rng.normal(0, 5, (200, 1))
