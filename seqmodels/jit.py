@@ -17,8 +17,10 @@ _UNREACHED = {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}  # wrappers 
 
 def inline(function=None, **options):
     """Mark a plain function that kernels may call: it is compiled into each of them."""
-    mark = register_jitable(**_UNREACHED, **options)
-    return mark if function is None else mark(function)
+    if function is None:
+        return functools.partial(inline, **options)
+    _name_apart(function)
+    return register_jitable(**_UNREACHED, **options)(function)
 
 
 inline_here = functools.partial(inline, _nrt=False, forceinline=True)
@@ -49,11 +51,24 @@ def _checksum_of_code(function, seen):
     for thing in [*code.co_consts, *used]:
         if inspect.iscode(thing):
             checksum = zlib.crc32(thing.co_code, checksum)
-        elif isinstance(thing, int | float | str | bool | None):
+        elif isinstance(thing, int | float | str | bool | tuple | None):
             checksum = zlib.crc32(repr(thing).encode(), checksum)
         elif callable(thing):
             checksum = zlib.crc32(str(_checksum_of_code(thing, seen)).encode(), checksum)
     return checksum
+
+
+def _name_apart(function, key=None):
+    """Give a closure a name that tells what it closes over.
+
+    Numba names machine code by the function's name and a counter of the process. Two closures of one factory, each
+    compiled first in a process of its own and loaded from the disk by a third, would have one name, and the calls
+    of both would go to one of them.
+    """
+    if function.__closure__ and not hasattr(function, "named_apart"):
+        checksum = zlib.crc32(repr((key, _checksum_of_code(function, set()))).encode())
+        function.__qualname__ = f"{function.__qualname__}_{checksum:08x}"
+        function.named_apart = True
 
 
 class _Cache(FunctionCache):
@@ -122,6 +137,7 @@ def kernel(function=None, *, key=None, **options):
         return functools.partial(kernel, key=key, **options)
     if function.__closure__ and key is None:
         raise TypeError(f"the kernel {function.__qualname__} is a closure: name the specialisation with key=...")
+    _name_apart(function, key)
     options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True} | options
     dispatcher = numba.njit(**options)(function)
     if dispatcher is not function:  # it is, where NUMBA_DISABLE_JIT is set

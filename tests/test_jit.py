@@ -172,6 +172,51 @@ def test_an_index_that_names_a_class_that_is_gone_costs_no_result(tiny):
 
 
 @pytest.mark.compiled
+def test_kernels_that_kernels_call_are_not_mistaken_for_each_other(tiny):
+    """Each of two is compiled first in a process of its own; a third reads both from the disk."""
+    with (tiny / "kernels.py").open("a") as kernels:
+        kernels.write(
+            textwrap.dedent("""
+                import numpy as np
+                from .jit import APART, inline_here
+
+                def scaling(factor):
+                    @inline_here
+                    def times(x):
+                        return factor * x
+
+                    @kernel(key=f"part {factor}", **APART)
+                    def part(x):
+                        result = 0.0
+                        for i in range(len(x)):
+                            result += times(x[i])
+                            for j in range(len(x)):  # so long that it is not compiled into its caller
+                                y = times(x[j]) + j
+                                result += np.sin(y) + np.cos(y) + np.exp(-y) + np.log(1 + y * y) + np.arctan(y)
+                                result -= np.sin(y) + np.cos(y) + np.exp(-y) + np.log(1 + y * y) + np.arctan(y)
+                        return round(result)
+
+                    @kernel(key=f"whole {factor}")
+                    def whole(x):
+                        return part(x)
+
+                    return whole
+                """)
+        )
+    script = """
+        import json
+        import numpy as np
+        from tiny.kernels import scaling
+
+        print(json.dumps([scaling(factor)(np.ones(3)) for factor in FACTORS]))
+        """
+    assert run(tiny, script.replace("FACTORS", "(2.0,)")) == [6]
+    assert run(tiny, script.replace("FACTORS", "(5.0,)")) == [15]
+    assert run(tiny, script.replace("FACTORS", "(2.0, 5.0, 7.0)")) == [6, 15, 21]
+    assert run(tiny, script.replace("FACTORS", "(7.0, 5.0, 2.0)")) == [21, 15, 6]
+
+
+@pytest.mark.compiled
 def test_where_no_folder_can_be_written_kernels_are_compiled_in_memory(tiny):
     (tiny / "__pycache__").write_text("a file, where Python and Numba want a folder")
     nowhere = str(tiny / "jit.py" / "below a file")
