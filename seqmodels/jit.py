@@ -38,6 +38,15 @@ def _checksum_of_sources():
     return checksum
 
 
+def _closed_over(function):
+    """What a closure closes over, as far as it is there: a factory may define that only after the closure."""
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:
+            pass
+
+
 def _checksum_of_code(function, seen):
     """CRC of a function's code and of all functions it uses, which may be a user's own and in any file."""
     function = getattr(function, "py_func", function)
@@ -47,7 +56,7 @@ def _checksum_of_code(function, seen):
     code = function.__code__
     checksum = zlib.crc32(code.co_code)
     used = [function.__globals__.get(name) for name in code.co_names]
-    used += [cell.cell_contents for cell in function.__closure__ or ()]
+    used += _closed_over(function)
     for thing in [*code.co_consts, *used]:
         if inspect.iscode(thing):
             checksum = zlib.crc32(thing.co_code, checksum)
