@@ -106,11 +106,8 @@ class Arena:
     """
 
     def __init__(self):
-        self._memory, self._given, self._parts = {}, {}, {}
-
-    def part(self, name):
-        """An arena within this one, with names of its own."""
-        return self._parts.setdefault(name, Arena())
+        self._memory, self._given = {}, {}
+        self._of, self._rooms = None, ((), ())
 
     def array(self, name, shape, dtype):
         """An array with any content."""
@@ -126,25 +123,17 @@ class Arena:
         """What ``make(vector, calls)`` gives, and notes among the calls it has to be done again whenever the numbers
         in the vector have changed: pairs of a function and its arguments.
         """
-        given = self._given.get("of")
-        if given is None or given[0] is not vector:
+        if self._of is None or self._of[0] is not vector:
             calls = []
-            given = self._given["of"] = vector, make(vector, calls), calls
-        for function, arguments in given[2]:
+            self._of = vector, make(vector, calls), calls
+        _, made, calls = self._of
+        for function, arguments in calls:
             function(*arguments)
-        return given[1]
+        return made
 
     def rooms(self, n, size, dtype, make):
         """Memory (n or more, size), and for each of its rows what `make` makes of it."""
-        sums, rooms = self._given.get("rooms", ((), ()))
-        if len(sums) < n:
+        if len(self._rooms[0]) < n:
             sums = aligned((n, size), dtype)
-            rooms = [make(memory) for memory in sums]
-            self._given["rooms"] = sums, rooms
-        return sums, rooms
-
-    def once(self, name, make):
-        """What `make` gives when it is called for the first time."""
-        if name not in self._given:
-            self._given[name] = make()
-        return self._given[name]
+            self._rooms = sums, [make(memory) for memory in sums]
+        return self._rooms
