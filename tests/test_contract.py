@@ -248,6 +248,7 @@ def test_predictions(model_name, family_name):
         model.predict(X, n_steps=0)
 
 
+@pytest.mark.compiled  # a thousand paths
 @every_case
 def test_forecasts_are_distributions_whose_points_are_the_predictions(model_name, family_name):
     model, X = fitted(model_name, family_name), data(family_name)[:3]
