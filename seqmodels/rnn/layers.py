@@ -55,16 +55,18 @@ class Stack:
         self._parts = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
         self.n_outputs = self.wide[-1]
 
-    def weight_shapes(self, n_inputs):
-        """Shapes of all weights by (layer, name)."""
+    def weight_shapes(self, n_inputs, n_context=0):
+        """Shapes of all weights by (layer, name); the lowest layer has some for a context, where there is one."""
         shapes = {}
+        if n_context:
+            shapes[0, "context"] = n_context, self.cells[0].n_gates * self.cells[0].n_hidden
         for layer, cell in enumerate(self.cells):
             for name, shape in cell.weight_shapes(n_inputs).items():
                 shapes[layer, name] = shape
             n_inputs = cell.n_hidden
         return shapes
 
-    def gradient_shapes(self, n_inputs, symbols, dtype):
+    def gradient_shapes(self, n_inputs, symbols, dtype, n_context=0):
         """Shapes of the arrays by (layer, name) in which gradients are added up: whole panels, whole tiles."""
         shapes = {}
         for layer, (cell, width) in enumerate(zip(self.cells, self.wide, strict=True)):
@@ -74,12 +76,16 @@ class Stack:
             else:
                 shapes[layer, "input"] = padded(n_inputs, EIGHT), columns
             shapes |= {(layer, "bias"): (1, columns), (layer, "recurrent"): (width, columns)}
+            if n_context and layer == 0:
+                shapes[0, "context"] = n_context, columns
             n_inputs = width
         return shapes
 
-    def initial_weights(self, n_inputs, generator):
+    def initial_weights(self, n_inputs, generator, n_context=0):
         """Weights to start from by (layer, name)."""
         weights = {}
+        if n_context:
+            weights[0, "context"] = self.cells[0].initial_weights(n_context, generator)["input"]
         for layer, cell in enumerate(self.cells):
             for name, array in cell.initial_weights(n_inputs, generator).items():
                 weights[layer, name] = array

@@ -6,8 +6,10 @@ from sklearn.utils.validation import check_is_fitted
 from ..arrays import map_arrays
 from ..base import SequenceModel, mean_term
 from ..emissions import Categorical
+from ..forms import as_context
 from ..predictive import Predictive
 from .cells import LSTM, Cell
+from .context import ContextInput
 from .inputs import input_for
 from .layers import OUTPUT
 from .network import Network
@@ -60,7 +62,8 @@ class RNN(SequenceModel):
     ----------
     weights_ : dict of arrays
         In PyTorch's layout and order of gates; "weight_ih_l0" is (G H, I), for symbols I counts the symbols,
-        the unknown one, a missing one and the start. "weight_out" is (R, H).
+        the unknown one, a missing one and the start. "weight_out" is (R, H). Where sequences have a context of C
+        numbers, "weight_context_l0" is (G H, C): it gives each sequence a bias of its own.
     marginal_ : NamedTuple
         Parameters of the family that a raw output of zero stands for.
     history_ : list of dict
@@ -72,6 +75,8 @@ class RNN(SequenceModel):
     family_ : Emission
         The family used.
     """
+
+    takes_context = True
 
     def __init__(
         self,
@@ -120,7 +125,8 @@ class RNN(SequenceModel):
         row_weights = None if weights is None else np.repeat(weights, sequences.lengths)
         self.marginal_ = self.family_.fit_marginal(sequences, row_weights)
         inputs = input_for(sequences, self.dtype)
-        self._network = network = Network(inputs, cells, self.family_, self.marginal_, self.dtype)
+        context = None if sequences.context is None else ContextInput(sequences.context, self.dtype)
+        self._network = network = Network(inputs, cells, self.family_, self.marginal_, self.dtype, context)
         self._weights, self._ready_for = network.initial_weights(generator), None
         self.history_ = []
         weighted, arena = network.weighted(sequences, row_weights), Arena()
@@ -209,7 +215,9 @@ class RNN(SequenceModel):
     def weights_(self):
         """Weights by name, in PyTorch's layout; copies."""
         check_is_fitted(self, "_network")
-        names = {"input": "weight_ih_l{}", "recurrent": "weight_hh_l{}", "bias": "bias_l{}"}
+        names = {
+            "input": "weight_ih_l{}", "recurrent": "weight_hh_l{}", "bias": "bias_l{}", "context": "weight_context_l{}",
+        }  # fmt: skip
         weights = {}
         for (layer, name), array in self._network.named(self._weights).items():
             title = f"{name}_out" if layer == OUTPUT else names[name].format(layer)
@@ -230,9 +238,11 @@ class RNN(SequenceModel):
     def __getstate__(self):
         return super().__getstate__() | ({"_ready_for": None} if hasattr(self, "_ready_for") else {})
 
-    def start(self, n):
+    def start(self, n, context=None):
         ready = self._ready
-        return self._network.start_state(ready, n)
+        context = None if context is None else as_context(context, n)
+        self._check_context(context, n, "start")
+        return self._network.start_state(ready, n, context)
 
     def predictive(self, belief):
         parameters = self._network.parameters_of(self._ready, belief)
