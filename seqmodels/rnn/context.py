@@ -28,12 +28,22 @@ class ContextInput:
         """What networks multiply, of contexts (n, C)."""
         return standardised(context, self.centre, self.scale).astype(self.dtype)
 
-    def write_biases(self, context, weights, n_gates, width, out):
-        """Write the bias of each of n sequences to `out` (n, G H), from encoded contexts and weights by name."""
+    def write_biases(self, context, weights, layer, out):
+        """Write the bias of each of n sequences to `out` (n, G H).
+
+        Parameters
+        ----------
+        context : array (n, C)
+            Encoded.
+        weights : dict of arrays by name
+        layer : Weights
+            Those of the lowest layer.
+        out : array (n, G H) or more
+        """
         biases = context @ weights["context"]
         if "bias" in weights:
             biases += weights["bias"]
-        columns = wide_columns(biases.shape[1] // n_gates, n_gates, width)
+        columns = wide_columns(layer.n_units, layer.n_gates, layer.width)
         out[: len(context), np.flatnonzero(columns >= 0)] = biases
 
 

@@ -19,6 +19,12 @@ from .training import train
 
 __all__ = ["RNN"]
 
+TITLES = {
+    "input": "weight_ih", "recurrent": "weight_hh", "candidate_bias": "bias_hn", "projection": "weight_hr",
+    "context": "weight_context",
+}  # fmt: skip
+"""PyTorch's names of weights, where ours are others."""
+
 
 class RNN(SequenceModel):
     """Recurrent network that predicts each observation from all before it.
@@ -62,8 +68,9 @@ class RNN(SequenceModel):
     ----------
     weights_ : dict of arrays
         In PyTorch's layout and order of gates; "weight_ih_l0" is (G H, I), for symbols I counts the symbols,
-        the unknown one, a missing one and the start. "weight_out" is (R, H). Where sequences have a context of C
-        numbers, "weight_context_l0" is (G H, C): it gives each sequence a bias of its own.
+        the unknown one, a missing one and the start. "weight_out" is (R, H). Of PyTorch's two biases there is the
+        sum; only GRU(reset="after") needs the part of the second that cannot be added, "bias_hn_l0" (H,). Where
+        sequences have a context of C numbers, "weight_context_l0" is (G H, C): it gives each a bias of its own.
     marginal_ : NamedTuple
         Parameters of the family that a raw output of zero stands for.
     history_ : list of dict
@@ -215,12 +222,9 @@ class RNN(SequenceModel):
     def weights_(self):
         """Weights by name, in PyTorch's layout; copies."""
         check_is_fitted(self, "_network")
-        names = {
-            "input": "weight_ih_l{}", "recurrent": "weight_hh_l{}", "bias": "bias_l{}", "context": "weight_context_l{}",
-        }  # fmt: skip
         weights = {}
         for (layer, name), array in self._network.named(self._weights).items():
-            title = f"{name}_out" if layer == OUTPUT else names[name].format(layer)
+            title = f"{name}_out" if layer == OUTPUT else f"{TITLES.get(name, name)}_l{layer}"
             weights[title] = array.T.copy()
         return weights
 
