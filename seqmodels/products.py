@@ -13,6 +13,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+SQUARE = 16  # rows and columns that are transposed at once
+
+
 def padded(n, multiple):
     """The next multiple."""
     return -(-n // multiple) * multiple
@@ -63,11 +66,18 @@ def pack_transposed(matrix, rows, panels):
     width = panels.shape[1]
     for panel in range(len(panels) // K):
         first, end = panel * width, min(panel * width + width, J)
-        for start in range(0, K, 16):
-            for j in range(first, end):
-                for k in range(start, min(start + 16, K)):
-                    if rows[k] >= 0:
-                        panels[panel * K + k, j - first] = matrix[j, rows[k]]
+        for start in range(0, K, SQUARE):
+            own = rows[start : start + SQUARE]
+            if len(own) == SQUARE and own[0] >= 0 and own[SQUARE - 1] == own[0] + SQUARE - 1:
+                place, column = np.uint64(panel * K + start), np.uint64(own[0])  # which nothing is to be added to
+                for j in range(first, end):
+                    for k in range(SQUARE):
+                        panels[place + np.uint64(k), np.uint64(j - first)] = matrix[np.uint64(j), column + np.uint64(k)]
+            else:
+                for k in range(len(own)):
+                    if own[k] >= 0:
+                        for j in range(first, end):
+                            panels[panel * K + start + k, j - first] = matrix[j, own[k]]
 
 
 @inline

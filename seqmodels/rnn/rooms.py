@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..jit import code_for
 from ..products import padded
 from .layers import EIGHT, OUTPUT
 from .packing import Arena, Batch
@@ -35,7 +36,7 @@ class Room:
 
     def __init__(self, network, sums=None):
         self._network, self.sums, self._arena = network, sums, Arena()
-        self._size, self._ready = (0, 0, 0, 0), None
+        self._size, self._ready, self._code = (0, 0, 0, 0), None, {}
         self.nothing = np.empty((0, 0), network.dtype)
         self.gradients = None if sums is None else network.sums_in(sums)
 
@@ -52,6 +53,14 @@ class Room:
             self.layers = tuple(map(Layer, ready.layers, self._tapes, gradients))
             self.output = Output(*ready.output, *self._above)
         return self
+
+    def run(self, kernel, reading, *arguments):
+        """Call a kernel with arguments that, but for what is read, are of the same types in every call of this room."""
+        key = kernel, reading.encoded.dtype, reading.values.dtype
+        code = self._code.get(key)
+        if code is None:
+            code = self._code[key] = code_for(kernel, (reading, *arguments))
+        return code(reading, *arguments)
 
     def _furnish(self, n_sequences, n_rows, n_steps, n_held):
         network, dtype = self._network, self._network.dtype
