@@ -148,13 +148,16 @@ def _add_four_rows(K, a, i, panels, first, out, o, j, last):
 
 @inline
 def _add_row(K, a, i, panels, first, out, o, j):
-    even, odd = load_panel(out, o, j), 0.0 * load_panel(panels, first, 0)  # neither sum waits for the other
-    for k in range(0, K - 1, 2):
-        even = even + a[i, k] * load_panel(panels, first + k, 0)
-        odd = odd + a[i, k + 1] * load_panel(panels, first + k + 1, 0)
-    if K % 2 == 1:
-        even = even + a[i, K - 1] * load_panel(panels, first + K - 1, 0)
-    store(out, o, j, even + odd)
+    s0 = load_panel(out, o, j)
+    s1 = s2 = s3 = 0.0 * load_panel(panels, first, 0)  # no sum waits for another
+    whole = K - K % 4
+    for k in range(0, whole, 4):
+        s0, s1 = s0 + a[i, k] * load_panel(panels, first + k, 0), s1 + a[i, k + 1] * load_panel(panels, first + k + 1, 0)
+        s2 = s2 + a[i, k + 2] * load_panel(panels, first + k + 2, 0)
+        s3 = s3 + a[i, k + 3] * load_panel(panels, first + k + 3, 0)
+    for k in range(whole, K):
+        s0 = s0 + a[i, k] * load_panel(panels, first + k, 0)
+    store(out, o, j, (s0 + s1) + (s2 + s3))
 
 
 @kernel(**APART)

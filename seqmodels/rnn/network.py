@@ -286,8 +286,8 @@ class Network:
         n_rows, n_steps, _ = measure(weighted.reading.offsets, which)
         room.enter(ready, len(which), n_rows, n_steps)
         return room.run(
-            self._passes.shard, weighted.reading, weighted.counts, which, room.batch, room.source, room.layers, room.output, room.sums,
-            room.nothing,
+            self._passes.shard, weighted.reading, weighted.counts, which, room.batch, room.source, room.layers,
+            room.output, room.sums, room.nothing,
         )  # fmt: skip
 
     def _shard_in_parts(self, ready, weighted, which, room):
