@@ -149,15 +149,17 @@ def _add_four_rows(K, a, i, panels, first, out, o, j, last):
 @inline
 def _add_row(K, a, i, panels, first, out, o, j):
     s0 = load_panel(out, o, j)
-    s1 = s2 = s3 = 0.0 * load_panel(panels, first, 0)  # no sum waits for another
-    whole = K - K % 4
-    for k in range(0, whole, 4):
-        s0, s1 = s0 + a[i, k] * load_panel(panels, first + k, 0), s1 + a[i, k + 1] * load_panel(panels, first + k + 1, 0)
-        s2 = s2 + a[i, k + 2] * load_panel(panels, first + k + 2, 0)
-        s3 = s3 + a[i, k + 3] * load_panel(panels, first + k + 3, 0)
+    s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0 * load_panel(panels, first, 0)  # no sum waits for another
+    whole = K - K % 8
+    for k in range(0, whole, 8):
+        p = first + k
+        s0, s1 = s0 + a[i, k] * load_panel(panels, p, 0), s1 + a[i, k + 1] * load_panel(panels, p + 1, 0)
+        s2, s3 = s2 + a[i, k + 2] * load_panel(panels, p + 2, 0), s3 + a[i, k + 3] * load_panel(panels, p + 3, 0)
+        s4, s5 = s4 + a[i, k + 4] * load_panel(panels, p + 4, 0), s5 + a[i, k + 5] * load_panel(panels, p + 5, 0)
+        s6, s7 = s6 + a[i, k + 6] * load_panel(panels, p + 6, 0), s7 + a[i, k + 7] * load_panel(panels, p + 7, 0)
     for k in range(whole, K):
         s0 = s0 + a[i, k] * load_panel(panels, first + k, 0)
-    store(out, o, j, (s0 + s1) + (s2 + s3))
+    store(out, o, j, ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7)))
 
 
 @kernel(**APART)
