@@ -17,6 +17,9 @@ from .training import train
 
 __all__ = ["RNN"]
 
+TITLES = {"input": "weight_ih", "recurrent": "weight_hh", "candidate_bias": "bias_hn", "projection": "weight_hr"}
+"""PyTorch's names of weights, where ours are others."""
+
 
 class RNN(SequenceModel):
     """Recurrent network that predicts each observation from all before it.
@@ -64,7 +67,8 @@ class RNN(SequenceModel):
     ----------
     weights_ : dict of arrays
         In PyTorch's layout and order of gates; "weight_ih_l0" is (G H, I), for symbols I counts the symbols,
-        the unknown one, a missing one and the start. "weight_out" is (R, H).
+        the unknown one, a missing one and the start. "weight_out" is (R, H). Of PyTorch's two biases there is the
+        sum; only GRU(reset="after") needs the part of the second that cannot be added, "bias_hn_l0" (H,).
     marginal_ : NamedTuple
         Parameters of the family that a raw output of zero stands for.
     history_ : list of dict
@@ -220,10 +224,9 @@ class RNN(SequenceModel):
     def weights_(self):
         """Weights by name, in PyTorch's layout; copies."""
         check_is_fitted(self, "_network")
-        names = {"input": "weight_ih_l{}", "recurrent": "weight_hh_l{}", "bias": "bias_l{}"}
         weights = {}
         for (layer, name), array in self._network.named(self._weights).items():
-            title = f"{name}_out" if layer == OUTPUT else names[name].format(layer)
+            title = f"{name}_out" if layer == OUTPUT else f"{TITLES.get(name, name)}_l{layer}"
             weights[title] = array.T.copy()
         return weights
 

@@ -16,7 +16,7 @@ from .packing import Arena, Batch, longest_first, measure, windows
 from .passes import Counts, Reading, passes_of
 from .rooms import Ready, Room
 from .truncation import Window, cut, windows_in_turn
-from .units import UNITS
+from .units import UNITS, Axis
 
 __all__ = ["Network", "Weighted"]
 
@@ -65,7 +65,7 @@ class Network:
         self._constant = np.flatnonzero(family.constant_raw(marginal))
         self._layout = Layout(
             self.stack.weight_shapes(inputs.width)
-            | {(OUTPUT, "weight"): (cells[-1].n_hidden, R), (OUTPUT, "bias"): (R,)}
+            | {(OUTPUT, "weight"): (cells[-1].n_outputs, R), (OUTPUT, "bias"): (R,)}
         )
         self.n_output_columns = columns = padded(padded(R, UNITS), panel_width(self.dtype))
         self._sums = Layout(
@@ -73,11 +73,12 @@ class Network:
             | {(OUTPUT, "weight"): (H, columns), (OUTPUT, "bias"): (1, columns)},
             multiple=panel_width(np.float32),
         )
+        self._axes = self.stack.axes(inputs.width)
         self._pieces = np.array([piece for key in self._layout.shapes for piece in self._pieces_of(key)])
         self.n_output_rows = min(128, max(32, N_OUTPUTS // columns))
         self._compiled = family.compiled(marginal, self.dtype)
         self.shapes, self.n_weights = self._layout.shapes, self._layout.size
-        self.n_parameters = self.n_weights - len(self._constant) * cells[-1].n_hidden
+        self.n_parameters = self.n_weights - len(self._constant) * cells[-1].n_outputs
 
     @cached_property
     def _passes(self):
@@ -95,12 +96,16 @@ class Network:
         Start and step from row to row in the one, the same in the other, rows and columns.
         """
         (start, shape), (wide_start, wide_shape) = self._layout.place(key), self._sums.place(key)
-        n_rows, n_columns = (1, *shape)[-2:]
-        own, wide = n_columns, n_columns
-        if key[0] != OUTPUT and n_columns < wide_shape[1]:
-            own, wide = self.stack.cells[key[0]].n_hidden, self.stack.wide[key[0]]
-        for gate in range(n_columns // own):
-            yield start + gate * own, n_columns, wide_start + gate * wide, wide_shape[1], n_rows, own
+        *rows, columns = self._axes.get(key, [Axis(1, n) for n in shape])
+        (n_row_blocks, n_rows), (n_blocks, own) = rows[0] if rows else (1, 1), columns
+        row_block, block, wide_step = rows[0].block if rows else 1, columns.block, wide_shape[1]
+        if columns.length == wide_step:  # nothing is padded
+            n_blocks, own = 1, columns.length
+        for number in range(n_row_blocks):
+            for gate in range(n_blocks):
+                place = start + number * n_rows * columns.length + gate * own
+                wide_place = wide_start + number * row_block * wide_step + gate * block
+                yield place, columns.length, wide_place, wide_step, n_rows, own
 
     def named(self, vector):
         """Views of a vector (W,) as arrays by (layer, name)."""

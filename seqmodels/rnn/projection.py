@@ -9,8 +9,9 @@ __all__ = ["project", "weigh_input"]
 
 
 @inline_here
-def project(n, source, first, weights, H, gates, row):
+def project(n, source, first, weights, gates, row):
     """Write the projected inputs (n, G H) of the gates, the bias included."""
+    H = weights.width
     if source.ndim == 1:  # a symbol picks a row of the weights: never a one-hot product
         for b in range(n):
             if weights.n_units == H:
@@ -27,8 +28,9 @@ def project(n, source, first, weights, H, gates, row):
 
 
 @inline_here
-def weigh_input(n, source, first, batch, weights, H, gates, row, out):
+def weigh_input(n, source, first, batch, weights, gates, row, out):
     """Add the gradients of the input weights over n rows."""
+    H = weights.width
     if source.ndim == 1:
         for b in range(n):
             for g in range(weights.n_gates):

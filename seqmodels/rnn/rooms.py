@@ -1,6 +1,7 @@
 """Where a thread works: arrays that are furnished once and used again, call after call."""
 
 import operator
+from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from ..products import padded
 from .layers import EIGHT, OUTPUT
 from .packing import Arena, Batch
 from .passes import Output
-from .recurrence import Gradient, Layer
+from .recurrence import Layer
 
 __all__ = ["Ready", "Room"]
 
@@ -37,7 +38,7 @@ class Room:
         self._network, self.sums, self._arena = network, sums, Arena()
         self._size, self._ready = (0, 0, 0, 0), None
         self.nothing = np.empty((0, 0), network.dtype)
-        self.gradients = None if sums is None else network.sums_in(sums)
+        self.gradients = defaultdict(lambda: self.nothing) if sums is None else network.sums_in(sums)
 
     def enter(self, ready, n_sequences, n_rows, n_steps, n_held=None):
         """The room itself, once it is large enough; `n_held` rows are held at once (all, by default)."""
@@ -48,7 +49,7 @@ class Room:
             self._furnish(*self._size)
         if larger or self._ready is not ready:
             self._ready = ready
-            gradients = [self._of_layer(layer) for layer in range(len(self._tapes))]
+            gradients = self._network.stack.gradients(self.gradients)
             self.layers = tuple(map(Layer, ready.layers, self._tapes, gradients))
             self.output = Output(*ready.output, *self._above)
         return self
@@ -62,11 +63,5 @@ class Room:
             self.source = self._arena.array("source", (n_held, padded(network.inputs.width, EIGHT)), dtype)
         self._tapes = network.stack.tapes(self._arena, n_sequences, n_held, dtype, self.sums is not None)
         raw = self._arena.array("raw", (network.n_output_rows, network.n_output_columns), dtype)
-        d_weight, d_bias = self._gradient(OUTPUT, "weight"), self._gradient(OUTPUT, "bias")
+        d_weight, d_bias = self.gradients[OUTPUT, "weight"], self.gradients[OUTPUT, "bias"]
         self._above = network.n_raw, network.constants, raw, np.empty(len(raw)), d_weight, d_bias
-
-    def _gradient(self, *key):
-        return self.nothing if self.gradients is None else self.gradients[key]
-
-    def _of_layer(self, layer):
-        return Gradient(*(self._gradient(layer, name) for name in Gradient._fields))
