@@ -56,29 +56,33 @@ class Stack:
         self._parts = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
         self.n_outputs = self.outputs[-1].wide
 
-    def weight_shapes(self, n_inputs):
-        """Shapes of all weights by (layer, name)."""
+    def weight_shapes(self, n_inputs, n_context=0):
+        """Shapes of all weights by (layer, name); the lowest layer has some for a context, where there is one."""
         shapes = {}
+        if n_context:
+            shapes[0, "context"] = n_context, self.cells[0].n_gates * self.cells[0].n_hidden
         for layer, cell in enumerate(self.cells):
             for name, shape in cell.weight_shapes(n_inputs).items():
                 shapes[layer, name] = shape
             n_inputs = cell.n_outputs
         return shapes
 
-    def axes(self, n_inputs):
+    def axes(self, n_inputs, n_context=0):
         """Along which axes the weights stand, by (layer, name): those of rows, unless it is a vector, and columns."""
         axes = {}
         for layer, cell in enumerate(self.cells):
             gates = Axis(cell.n_gates, cell.n_hidden)
             axes |= {(layer, "input"): (Axis(1, n_inputs), gates), (layer, "bias"): (gates,)}
             axes |= {(layer, name): own for name, own in cell.recurrent_axes().items()}
+            if n_context and layer == 0:
+                axes[0, "context"] = Axis(1, n_context), gates
             n_inputs = cell.n_outputs
         return axes
 
-    def gradient_shapes(self, n_inputs, symbols, dtype):
+    def gradient_shapes(self, n_inputs, symbols, dtype, n_context=0):
         """Shapes of the arrays by (layer, name) in which gradients are added up: whole panels, whole tiles."""
         shapes = {}
-        for (layer, name), (*rows, columns) in self.axes(n_inputs).items():
+        for (layer, name), (*rows, columns) in self.axes(n_inputs, n_context).items():
             n_rows = rows[0].wide if rows else 1
             if name == "input" and layer == 0:
                 n_rows = n_inputs if symbols else padded(n_inputs, EIGHT)
@@ -93,9 +97,11 @@ class Stack:
             for n, cell in enumerate(self.cells)
         ]
 
-    def initial_weights(self, n_inputs, generator):
+    def initial_weights(self, n_inputs, generator, n_context=0):
         """Weights to start from by (layer, name)."""
         weights = {}
+        if n_context:
+            weights[0, "context"] = self.cells[0].initial_weights(n_context, generator)["input"]
         for layer, cell in enumerate(self.cells):
             for name, array in cell.initial_weights(n_inputs, generator).items():
                 weights[layer, name] = array

@@ -6,8 +6,10 @@ from sklearn.utils.validation import check_is_fitted
 from ..arrays import map_arrays
 from ..base import SequenceModel, mean_term
 from ..emissions import Categorical
+from ..forms import as_context
 from ..predictive import Predictive
 from .cells import LSTM, Cell
+from .context import ContextInput
 from .inputs import input_for
 from .layers import OUTPUT
 from .network import Network
@@ -17,7 +19,10 @@ from .training import train
 
 __all__ = ["RNN"]
 
-TITLES = {"input": "weight_ih", "recurrent": "weight_hh", "candidate_bias": "bias_hn", "projection": "weight_hr"}
+TITLES = {
+    "input": "weight_ih", "recurrent": "weight_hh", "candidate_bias": "bias_hn", "projection": "weight_hr",
+    "context": "weight_context",
+}  # fmt: skip
 """PyTorch's names of weights, where ours are others."""
 
 
@@ -68,7 +73,8 @@ class RNN(SequenceModel):
     weights_ : dict of arrays
         In PyTorch's layout and order of gates; "weight_ih_l0" is (G H, I), for symbols I counts the symbols,
         the unknown one, a missing one and the start. "weight_out" is (R, H). Of PyTorch's two biases there is the
-        sum; only GRU(reset="after") needs the part of the second that cannot be added, "bias_hn_l0" (H,).
+        sum; only GRU(reset="after") needs the part of the second that cannot be added, "bias_hn_l0" (H,). Where
+        sequences have a context of C numbers, "weight_context_l0" is (G H, C): it gives each a bias of its own.
     marginal_ : NamedTuple
         Parameters of the family that a raw output of zero stands for.
     history_ : list of dict
@@ -80,6 +86,8 @@ class RNN(SequenceModel):
     family_ : Emission
         The family used.
     """
+
+    takes_context = True
 
     def __init__(
         self,
@@ -130,7 +138,8 @@ class RNN(SequenceModel):
         row_weights = None if weights is None else np.repeat(weights, sequences.lengths)
         self.marginal_ = self.family_.fit_marginal(sequences, row_weights)
         inputs = input_for(sequences, self.dtype)
-        self._network = network = Network(inputs, cells, self.family_, self.marginal_, self.dtype)
+        context = None if sequences.context is None else ContextInput(sequences.context, self.dtype)
+        self._network = network = Network(inputs, cells, self.family_, self.marginal_, self.dtype, context)
         self._weights, self._ready_for = network.initial_weights(generator), None
         self.history_ = []
         weighted, arena = network.weighted(sequences, row_weights, self.truncation), Arena()
@@ -244,9 +253,11 @@ class RNN(SequenceModel):
     def __getstate__(self):
         return super().__getstate__() | ({"_ready_for": None} if hasattr(self, "_ready_for") else {})
 
-    def start(self, n):
+    def start(self, n, context=None):
         ready = self._ready
-        return self._network.start_state(ready, n)
+        context = None if context is None else as_context(context, n)
+        self._check_context(context, n, "start")
+        return self._network.start_state(ready, n, context)
 
     def predictive(self, belief):
         parameters = self._network.parameters_of(self._ready, belief)

@@ -52,10 +52,14 @@ class Network:
         The member of the family that fits all training data, which raw outputs of zero stand for.
     dtype : dtype
         Precision of weights and hidden states.
+    context : ContextInput, optional
+        What conditions whole sequences.
     """
 
-    def __init__(self, inputs, cells, family, marginal, dtype):
+    def __init__(self, inputs, cells, family, marginal, dtype, context=None):
         self.inputs = inputs
+        self.context = context
+        self.n_context = 0 if context is None else context.width
         self.stack = Stack(cells)
         self.family = family
         self.marginal = marginal
@@ -64,16 +68,16 @@ class Network:
         self.n_raw = R
         self._constant = np.flatnonzero(family.constant_raw(marginal))
         self._layout = Layout(
-            self.stack.weight_shapes(inputs.width)
+            self.stack.weight_shapes(inputs.width, self.n_context)
             | {(OUTPUT, "weight"): (cells[-1].n_outputs, R), (OUTPUT, "bias"): (R,)}
         )
         self.n_output_columns = columns = padded(padded(R, UNITS), panel_width(self.dtype))
         self._sums = Layout(
-            self.stack.gradient_shapes(inputs.width, inputs.symbols, self.dtype)
+            self.stack.gradient_shapes(inputs.width, inputs.symbols, self.dtype, self.n_context)
             | {(OUTPUT, "weight"): (H, columns), (OUTPUT, "bias"): (1, columns)},
             multiple=panel_width(np.float32),
         )
-        self._axes = self.stack.axes(inputs.width)
+        self._axes = self.stack.axes(inputs.width, self.n_context)
         self._pieces = np.array([piece for key in self._layout.shapes for piece in self._pieces_of(key)])
         self.n_output_rows = min(128, max(32, N_OUTPUTS // columns))
         self._compiled = family.compiled(marginal, self.dtype)
@@ -124,7 +128,7 @@ class Network:
         """A vector (W,) to start from: the cells' own choice, and zero above them."""
         vector = np.zeros(self.n_weights, self.dtype)
         weights = self.named(vector)
-        for key, array in self.stack.initial_weights(self.inputs.width, generator).items():
+        for key, array in self.stack.initial_weights(self.inputs.width, generator, self.n_context).items():
             weights[key][...] = array
         return vector
 
@@ -151,7 +155,17 @@ class Network:
 
     def read(self, sequences):
         """What the network reads at each observation of a `Sequences`, and what is to be predicted there."""
-        return Reading(self.inputs.read(sequences.values, sequences.offsets), sequences.values, sequences.offsets)
+        encoded = self.inputs.read(sequences.values, sequences.offsets)
+        context = self._encoded_context(len(sequences), sequences.context)
+        return Reading(encoded, sequences.values, sequences.offsets, context)
+
+    def _encoded_context(self, n, context):
+        """What conditions n sequences, (n, C) or (n, 0)."""
+        return np.empty((n, 0), self.dtype) if self.context is None else self.context.encode(context)
+
+    def _context(self, reading, which):
+        """What conditions some sequences, (n, C); None where nothing does."""
+        return None if self.context is None else reading.context[which]
 
     def weighted(self, sequences, row_weights=None, truncation=None):
         """The same for training; `row_weights` (M,) say how often each observation counts.
@@ -195,7 +209,7 @@ class Network:
             with self._room(ready) as room:
                 n_rows_here, n_steps, _ = measure(reading.offsets, which)
                 held = min(n_rows_here, self._n_rows(n_rows, len(which)))
-                room.enter(ready, len(which), n_rows_here, n_steps, held)
+                room.enter(ready, len(which), n_rows_here, n_steps, held, self._context(reading, which))
                 self._passes.score(reading, which, room.batch, room.source, held, room.layers, room.output, terms)
 
         def score_in_windows(which):
@@ -230,7 +244,7 @@ class Network:
         size = min(len(batch.rows), self._n_rows(n_rows, B))
         state = np.zeros((B, self.stack.n_state), self.dtype)
         with self._room(ready) as room:
-            layers = room.enter(ready, B, 0, 0, size).layers
+            layers = room.enter(ready, B, 0, 0, size, self._context(reading, which)).layers
             for steps, rows in windows(batch.sizes, size):
                 n = rows.stop - rows.start
                 _fill(room.source, reading.encoded[batch.rows[rows]])
@@ -310,18 +324,23 @@ class Network:
     def _shard(self, ready, weighted, which, room, state):
         """Log-likelihood of some sequences; adds up the gradients, and leaves the state after them in `state`."""
         n_rows, n_steps, _ = measure(weighted.reading.offsets, which)
-        room.enter(ready, len(which), n_rows, n_steps)
-        return self._passes.shard(
+        context = self._context(weighted.reading, which)
+        room.enter(ready, len(which), n_rows, n_steps, context=context)
+        log_likelihood = self._passes.shard(
             weighted.reading, weighted.counts, which, room.batch, room.source, room.layers, room.output, room.sums,
             room.nothing, room.nothing if state is None else state,
         )  # fmt: skip
+        if context is not None:
+            room.weigh_context(room.batch.sizes[:n_steps], context)
+        return log_likelihood
 
     def _shard_in_parts(self, ready, weighted, which, room, state):
         """The same under a family whose gradient is not for kernels."""
         reading, B = weighted.reading, len(which)
         batch = Batch.of(reading.offsets, which)
         M = len(batch.rows)
-        layers, source, gradients = room.enter(ready, B, M, 0).layers, room.source, room.gradients
+        context = self._context(reading, which)
+        layers, source, gradients = room.enter(ready, B, M, 0, context=context).layers, room.source, room.gradients
         tape = layers[-1].tape
         _fill(source, reading.encoded[batch.rows])
         self._put(layers, np.zeros((B, self.stack.n_state), self.dtype) if state is None else state)
@@ -343,6 +362,8 @@ class Network:
             d_weight += hidden.T @ d_raw
             d_bias += d_raw.sum(axis=0)
         self._passes.backward(batch, batch.sizes, source, layers, room.sums, room.nothing)
+        if context is not None:
+            room.weigh_context(batch.sizes, context)
         gradients[OUTPUT, "weight"][: len(weight), : self.n_raw] = d_weight
         gradients[OUTPUT, "bias"][0, : self.n_raw] = d_bias
         return log_likelihood
@@ -369,42 +390,50 @@ class Network:
         odds = np.full((1, padded(len(offset), LANES)), -np.inf)
         raw, codes = np.empty((n, self.n_output_columns), self.dtype), np.empty((T, n), dtype=np.int64)
         with self._room(ready) as room:
-            (layer,) = room.enter(ready, n, 0, 0, n).layers
+            (layer,) = room.enter(ready, n, 0, 0, n, self._context_in(state)).layers
             self._put([layer], state)
             cell.kernels().generate(
                 uniforms, 1 / temperature, layer.weights, layer.tape, ready.output[0], raw, offset, odds, codes
             )
         return codes
 
-    def start_state(self, ready, n):
-        """Hidden states and memories (n, U) once the start has been read."""
+    def start_state(self, ready, n, context=None):
+        """Hidden states and memories (n, U) once the start has been read, and encoded contexts (n, C) beside them."""
         state = np.zeros((n, self.stack.n_state), self.dtype)
+        state = np.concatenate([state, self._encoded_context(n, context)], axis=1)
         return self._advance(state, self.inputs.start(n), ready)
 
+    def _context_in(self, state):
+        """The context (n, C) that a state (n, U + C) carries on; None where there is none."""
+        return None if self.context is None else state[:, self.stack.n_state :]
+
     def next_state(self, ready, state, values):
-        """Hidden states and memories (n, U) after reading values (n, D)."""
+        """Hidden states and memories (n, U), and what else a state carries on, after reading values (n, D)."""
         return self._advance(state, self.inputs.encode(values), ready)
 
     def _advance(self, state, encoded, ready):
         n = len(state)
         with self._room(ready) as room:
-            layers = room.enter(ready, n, 0, 0, n).layers
+            layers = room.enter(ready, n, 0, 0, n, self._context_in(state)).layers
             _fill(room.source, encoded)
             self._put(layers, state)
             self._passes.forward(np.array([n]), room.source, layers)
-            return _states(layers, slice(n, 2 * n))
+            states = _states(layers, slice(n, 2 * n))
+        return states if self.context is None else np.concatenate([states, self._context_in(state)], axis=1)
 
     def states_after(self, ready, sequences, batch_size=None, n_rows=None, n_jobs=None):
-        """Hidden states and memories (N, U) after all of each sequence."""
-        reading, states = self.read(sequences), np.empty((len(sequences), self.stack.n_state), self.dtype)
+        """Hidden states and memories (N, U) after all of each sequence, and contexts (N, C) beside them."""
+        reading, U = self.read(sequences), self.stack.n_state
+        states = np.empty((len(sequences), U + self.n_context), self.dtype)
+        states[:, U:] = reading.context
 
         def follow(which):
             for batch, rows, n_before, layers in self._sweep(ready, reading, which, n_rows):
                 last = batch.last
                 ending = (rows.start <= last) & (last < rows.stop)
-                before = _states(layers, last[ending] - rows.start + n_before)
+                states[which[ending], :U] = _states(layers, last[ending] - rows.start + n_before)
                 encoded = self.inputs.encode(reading.values[batch.rows[last[ending]]])
-                states[which[ending]] = self._advance(before, encoded, ready)
+                states[which[ending]] = self._advance(states[which[ending]], encoded, ready)
 
         in_threads(follow, self._batches(sequences, batch_size), n_jobs)
         return states

@@ -21,6 +21,7 @@ class Reading(NamedTuple):
     encoded: np.ndarray  # (M,) or (M, I) what stands before each observation
     values: np.ndarray  # (M, D) the observations
     offsets: np.ndarray  # (N + 1,)
+    context: np.ndarray  # (N, C) what conditions each sequence, or (N, 0)
 
 
 class Counts(NamedTuple):
