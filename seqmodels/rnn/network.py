@@ -177,10 +177,10 @@ class Network:
         counted = scored * (1.0 if row_weights is None else row_weights)
         offsets, firsts = cut(sequences.offsets, truncation)
         masses = np.add.reduceat(counted, offsets[:-1])
-        reading = self.read(sequences)._replace(offsets=offsets)
-        return Weighted(
-            reading, Counts(counted, plain), masses, sequences.offsets, None if truncation is None else firsts
-        )
+        reading, firsts = self.read(sequences), None if truncation is None else firsts
+        if truncation is not None:
+            reading = reading._replace(offsets=offsets, context=np.repeat(reading.context, np.diff(firsts), axis=0))
+        return Weighted(reading, Counts(counted, plain), masses, sequences.offsets, firsts)
 
     def windows(self, weighted, which):
         """What updates on the sequences `which` learn from, one after the other: each `Window` for itself."""

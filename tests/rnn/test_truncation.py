@@ -139,6 +139,25 @@ def test_where_nothing_is_observed_nothing_is_learnt(X, dtype):
     assert not gradient.any()
 
 
+@pytest.mark.parametrize("emission", [Categorical(), Gaussian()], ids=str)
+def test_every_window_has_the_context_of_its_sequence(emission, rng):
+    X, context = sequences_for(emission), rng.normal(size=(4, 2))
+    model = RNN(LSTM(2), emission, dtype="float64", max_epochs=0, validation_fraction=0).fit(X, context=context)
+    network, sequences = model._network, model._known(X, context=context)
+    model._weights = vector = rng.normal(scale=0.6, size=network.n_weights)
+    batch, which = network.weighted(sequences, None, 2), np.array([2, 1, 3, 0])
+    values = [network.loss_and_gradient(vector, batch, each.which, state=each.state)[0]
+              for each in network.windows(batch, which)]  # fmt: skip
+    assert sum(values) == pytest.approx(model.log_likelihood(sequences).sum(), rel=1e-12)
+
+    expected = network.loss_and_gradient(vector, network.weighted(sequences), which)
+    batch = network.weighted(sequences, None, 5)
+    (window,) = network.windows(batch, which)
+    own = network.loss_and_gradient(vector, batch, window.which, state=window.state)
+    assert own[:2] == expected[:2]
+    np.testing.assert_array_equal(own[2], expected[2])
+
+
 # -------------------------------------------------------------------- fitting
 
 
