@@ -181,6 +181,10 @@ def in_turn(kernels):
         ``begin(n, layers)``: n sequences start from zero.
     carry : function
         ``carry(n, row, layers)``: n sequences start from what stands from `row` on.
+    resume : function
+        ``resume(state, column, layers)``: sequences start from `state` (n, ...), of these layers from `column` on.
+    leave : function
+        ``leave(sizes, n_rows, state, column, layers)``: writes to `state` what stands after the last step of each.
     """
     (_, forward, backward, _), *others = kernels
 
@@ -194,9 +198,31 @@ def in_turn(kernels):
         _copy(n, row, layers[0].tape.hidden)
         _copy(n, row, layers[0].tape.memory)
 
+    @inline_here
+    def resume(state, column, layers):
+        hidden, memory = layers[0].tape.hidden, layers[0].tape.memory
+        for b in range(len(state)):
+            for j in range(hidden.shape[1]):
+                hidden[b, j] = state[b, column + j]
+            for j in range(memory.shape[1]):
+                memory[b, j] = state[b, column + hidden.shape[1] + j]
+
+    @inline_here
+    def leave(sizes, n_rows, state, column, layers):
+        hidden, memory = layers[0].tape.hidden, layers[0].tape.memory
+        left, row = 0, sizes[0] + n_rows
+        for t in range(len(sizes) - 1, -1, -1):
+            row -= sizes[t]
+            for b in range(left, sizes[t]):  # the sequences that end here
+                for j in range(hidden.shape[1]):
+                    state[b, column + j] = hidden[row + b, j]
+                for j in range(memory.shape[1]):
+                    state[b, column + hidden.shape[1] + j] = memory[row + b, j]
+            left = sizes[t]
+
     if not others:
-        return forward, backward, begin, carry
-    forward_above, backward_above, begin_above, carry_above = in_turn(others)
+        return forward, backward, begin, carry, resume, leave
+    forward_above, backward_above, begin_above, carry_above, resume_above, leave_above = in_turn(others)
 
     @inline_here
     def begin_all(n, layers):
@@ -209,6 +235,17 @@ def in_turn(kernels):
         carry_above(n, row, layers[1:])
 
     @inline_here
+    def resume_all(state, column, layers):
+        resume(state, column, layers)
+        resume_above(state, column + layers[0].tape.hidden.shape[1] + layers[0].tape.memory.shape[1], layers[1:])
+
+    @inline_here
+    def leave_all(sizes, n_rows, state, column, layers):
+        leave(sizes, n_rows, state, column, layers)
+        above = column + layers[0].tape.hidden.shape[1] + layers[0].tape.memory.shape[1]
+        leave_above(sizes, n_rows, state, above, layers[1:])
+
+    @inline_here
     def forward_all(sizes, source, first_input, layers):
         forward(sizes, source, first_input, layers[:1])
         forward_above(sizes, layers[0].tape.hidden, sizes[0], layers[1:])
@@ -219,7 +256,7 @@ def in_turn(kernels):
         backward_above(batch, sizes, tape.hidden, sizes[0], layers[1:], tape.d_hidden)
         backward(batch, sizes, source, first_input, layers[:1], d_below)
 
-    return forward_all, backward_all, begin_all, carry_all
+    return forward_all, backward_all, begin_all, carry_all, resume_all, leave_all
 
 
 @inline_here

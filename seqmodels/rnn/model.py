@@ -50,6 +50,10 @@ class RNN(SequenceModel):
         The largest number of passes over the training sequences.
     batch_size : int
         Sequences an update.
+    truncation : int or None
+        Truncated backpropagation through time: an update for every so many steps of a batch. Hidden states are
+        carried on from one to the next and gradients are not; sequences leave the batch where they end. None goes
+        back to the start of each sequence.
     clip_norm, clip_value : float or None
         Limits of the gradient's norm, and of each of its entries.
     validation_fraction : float
@@ -102,6 +106,7 @@ class RNN(SequenceModel):
         optimizer=None,
         max_epochs=50,
         batch_size=32,
+        truncation=None,
         clip_norm=1.0,
         clip_value=None,
         validation_fraction=0.1,
@@ -118,6 +123,7 @@ class RNN(SequenceModel):
         self.optimizer = optimizer
         self.max_epochs = max_epochs
         self.batch_size = batch_size
+        self.truncation = truncation
         self.clip_norm = clip_norm
         self.clip_value = clip_value
         self.validation_fraction = validation_fraction
@@ -147,7 +153,7 @@ class RNN(SequenceModel):
         self._network = network = Network(inputs, cells, self.family_, self.marginal_, self.dtype, context, embedding)
         self._weights, self._ready_for = network.initial_weights(generator), None
         self.history_ = []
-        weighted, arena = network.weighted(sequences, row_weights), Arena()
+        weighted, arena = network.weighted(sequences, row_weights, self.truncation), Arena()
 
         def validate(vector):
             terms = network.terms(network.ready(vector), validation, n_jobs=self.n_jobs)
@@ -161,7 +167,10 @@ class RNN(SequenceModel):
 
         outcome = train(
             self._weights,
-            lambda vector, which: network.loss_and_gradient(vector, weighted, which, arena, self.n_jobs),
+            lambda vector, window: network.loss_and_gradient(
+                vector, weighted, window.which, arena, self.n_jobs, window.state
+            ),
+            lambda which: network.windows(weighted, which),
             len(sequences),
             None if validation is None else validate,
             optimizer,
@@ -187,6 +196,8 @@ class RNN(SequenceModel):
             value = getattr(self, name)
             if not (isinstance(value, int | np.integer) and value >= least):
                 raise ValueError(f"{name} is {value!r}; integers from {least} are accepted")
+        if not (self.truncation is None or (isinstance(self.truncation, int | np.integer) and self.truncation >= 1)):
+            raise ValueError(f"truncation is {self.truncation!r}; integers from 1 and None are accepted")
         for name in ("clip_norm", "clip_value"):
             value = getattr(self, name)
             if value is not None and not value > 0:

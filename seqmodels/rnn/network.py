@@ -16,6 +16,7 @@ from .layers import EIGHT, OUTPUT, Layout, Stack
 from .packing import Arena, Batch, longest_first, measure, windows
 from .passes import Counts, Reading, passes_of
 from .rooms import Ready, Room
+from .truncation import Window, cut, windows_in_turn
 from .units import UNITS, Axis
 
 __all__ = ["Network", "Weighted"]
@@ -24,7 +25,6 @@ LARGEST_SHARD = 32  # sequences that one thread trains on together
 LARGEST_BATCH = 64  # sequences that one thread scores together
 WINDOW = 1 << 17  # gates that are held at once while scoring, so that they stay in cache
 LITTLE_WORK, MUCH_WORK = 3.5e7, 3e8  # multiplications and additions
-TINY = float(np.finfo(float).tiny)
 N_OUTPUTS = 1 << 17  # raw outputs that are held at once, so that they stay in cache
 
 
@@ -33,7 +33,9 @@ class Weighted(NamedTuple):
 
     reading: Reading
     counts: Counts
-    masses: np.ndarray  # (N,) the number of observations that count
+    masses: np.ndarray  # (W,) the number of observations that count in each window
+    offsets: np.ndarray  # (N + 1,) of whole sequences; those of the reading are of windows (W + 1,)
+    firsts: np.ndarray | None  # (N + 1,) the first window of each sequence, where they are cut
 
 
 class Network:
@@ -185,13 +187,26 @@ class Network:
         """What conditions some sequences, (n, C); None where nothing does."""
         return None if self.context is None else reading.context[which]
 
-    def weighted(self, sequences, row_weights=None):
-        """The same for training; `row_weights` (M,) say how often each observation counts."""
+    def weighted(self, sequences, row_weights=None, truncation=None):
+        """The same for training; `row_weights` (M,) say how often each observation counts.
+
+        Where there is a `truncation`, sequences are cut into windows of so many steps.
+        """
         scored = sequences.scored
         plain = bool((scored | sequences.missing.all(axis=1)).all()) and row_weights is None
         counted = scored * (1.0 if row_weights is None else row_weights)
-        masses = np.add.reduceat(counted, sequences.offsets[:-1])
-        return Weighted(self.read(sequences), Counts(counted, plain), masses)
+        offsets, firsts = cut(sequences.offsets, truncation)
+        masses = np.add.reduceat(counted, offsets[:-1])
+        reading, firsts = self.read(sequences), None if truncation is None else firsts
+        if truncation is not None:
+            reading = reading._replace(offsets=offsets, context=np.repeat(reading.context, np.diff(firsts), axis=0))
+        return Weighted(reading, Counts(counted, plain), masses, sequences.offsets, firsts)
+
+    def windows(self, weighted, which):
+        """What updates on the sequences `which` learn from, one after the other: each `Window` for itself."""
+        if weighted.firsts is None:
+            return [Window(which, None, 1.0)]
+        return windows_in_turn(weighted.offsets, weighted.firsts, which, self.stack.n_state, self.dtype)
 
     # ---------------------------------------------------------------- scoring
 
@@ -285,19 +300,23 @@ class Network:
 
     # ---------------------------------------------------------------- loss and gradient
 
-    def loss_and_gradient(self, vector, weighted, which, arena=None, n_jobs=None):
+    def loss_and_gradient(self, vector, weighted, which, arena=None, n_jobs=None, state=None):
         """Log-likelihood of some sequences, and the gradient of its negative mean over their observations.
+
+        Of windows it is the gradient that takes the state before them as given.
 
         Parameters
         ----------
         vector : array (W,)
         weighted : Weighted
         which : array of int
-            The sequences of the batch.
+            The sequences of the batch, or their windows where they are cut.
         arena : Arena, optional
             Memory to use again, update after update.
         n_jobs : int, optional
             Threads that share the batch, in shards that do not depend on their number.
+        state : array (n, U), optional
+            Hidden states and memories before each, longest first; zero by default. Those after them are left there.
 
         Returns
         -------
@@ -314,14 +333,19 @@ class Network:
         weighted = weighted._replace(reading=reading)
         which = longest_first(reading.offsets, which)
         M, _, _ = measure(reading.offsets, which)
-        shards = _shards(which, shard_size(len(which), LARGEST_SHARD, 6 * self.n_weights * M))
+        size = shard_size(len(which), LARGEST_SHARD, 6 * self.n_weights * M)
+        shards = _shards(which, size)
+        states = [None] * len(shards) if state is None else _shards(state, size)
         sums, rooms = arena.rooms(len(shards), self._sums.size, self.dtype, lambda memory: Room(self, memory))
         run = self._shard if self._passes.shard else self._shard_in_parts
-        tasks = list(zip(shards, rooms[: len(shards)], strict=True))
+        tasks = list(zip(shards, rooms[: len(shards)], states, strict=True))
         found = in_threads(lambda task: run(ready, weighted, *task), tasks, n_jobs)
-        mass = max(float(np.add.reduce(weighted.masses[which])), TINY)
+        for number in range(len(shards) if state is not None else 0):
+            state[number :: len(shards)] = states[number]
+        mass = float(np.add.reduce(weighted.masses[which]))
+        scale = -1 / mass if mass > 0 else 0.0  # windows, and sequences, may have no observation at all
         gradient = arena.array("gradient", (self.n_weights,), self.dtype)
-        _collect(sums[: len(shards)], self._pieces, self.dtype.type(-1 / mass), gradient[None])
+        _collect(sums[: len(shards)], self._pieces, self.dtype.type(scale), gradient[None])
         self._hold_constant(gradient)
         return sum(found), mass, gradient
 
@@ -330,14 +354,14 @@ class Network:
         if len(self._constant):
             self.named(gradient)[OUTPUT, "weight"][:, self._constant] = 0
 
-    def _shard(self, ready, weighted, which, room):
-        """Log-likelihood of some sequences; adds up the gradients."""
+    def _shard(self, ready, weighted, which, room, state):
+        """Log-likelihood of some sequences; adds up the gradients, and leaves the state after them in `state`."""
         n_rows, n_steps, _ = measure(weighted.reading.offsets, which)
         context = self._context(weighted.reading, which)
         room.enter(ready, len(which), n_rows, n_steps, context=context)
         log_likelihood = self._passes.shard(
             weighted.reading, weighted.counts, which, room.batch, room.source, room.layers, room.output, room.sums,
-            room.d_inputs,
+            room.d_inputs, room.nothing if state is None else state,
         )  # fmt: skip
         self._weigh_below(room, weighted.reading, room.batch.rows[:n_rows], room.batch.sizes[:n_steps], context)
         return log_likelihood
@@ -350,7 +374,7 @@ class Network:
             out = room.gradients[EMBEDDING, "weight"]
             self.embedding.weigh(reading.codes, rows, room.d_inputs, self.inputs.width, out)
 
-    def _shard_in_parts(self, ready, weighted, which, room):
+    def _shard_in_parts(self, ready, weighted, which, room, state):
         """The same under a family whose gradient is not for kernels."""
         reading, B = weighted.reading, len(which)
         batch = Batch.of(reading.offsets, which)
@@ -359,8 +383,10 @@ class Network:
         layers, source, gradients = room.enter(ready, B, M, 0, context=context).layers, room.source, room.gradients
         tape = layers[-1].tape
         self._fill(source, reading, batch.rows)
-        self._put(layers, np.zeros((B, self.stack.n_state), self.dtype))
+        self._put(layers, np.zeros((B, self.stack.n_state), self.dtype) if state is None else state)
         self._passes.forward(batch.sizes, source, layers)
+        if state is not None:
+            state[...] = _states(layers, B + batch.last)
         weight = ready.weights[OUTPUT, "weight"]
         log_likelihood, d_weight, d_bias = 0.0, np.zeros_like(weight), np.zeros(self.n_raw, self.dtype)
         tape.d_hidden[:M] = 0
@@ -415,7 +441,7 @@ class Network:
         state = np.zeros((n, self.stack.n_state), self.dtype)
         state = np.concatenate([state, self._encoded_context(n, context)], axis=1)
         codes = None if self.embedding is None else self.embedding.start(n)
-        return self._advance(state, self.inputs.start(n), codes, ready)
+        return self._advance(state, self.inputs.start(n), ready, codes)
 
     def _context_in(self, state):
         """The context (n, C) that a state (n, U + C) carries on; None where there is none."""
@@ -424,9 +450,9 @@ class Network:
     def next_state(self, ready, state, values):
         """Hidden states and memories (n, U), and what else a state carries on, after reading values (n, D)."""
         codes = None if self.embedding is None else self.embedding.encode(values)
-        return self._advance(state, self.inputs.encode(values), codes, ready)
+        return self._advance(state, self.inputs.encode(values), ready, codes)
 
-    def _advance(self, state, encoded, codes, ready):
+    def _advance(self, state, encoded, ready, codes=None):
         n = len(state)
         with self._room(ready) as room:
             layers = room.enter(ready, n, 0, 0, n, self._context_in(state)).layers
@@ -473,7 +499,7 @@ def shard_size(n, largest, work):
 def _shards(order, size):
     """Dealt out one by one, so that no shard has all the long sequences."""
     n_shards = -(-len(order) // size)
-    return [order[number::n_shards] for number in range(n_shards)]
+    return [np.ascontiguousarray(order[number::n_shards]) for number in range(n_shards)]
 
 
 def _fill(source, encoded):
