@@ -8,11 +8,13 @@ import numpy as np
 
 from ..jit import code_for
 from ..products import aligned, padded
+from ..simd import panel_width
 from .context import add_up_steps
 from .layers import EIGHT, OUTPUT
 from .packing import Arena, Batch
 from .passes import Output
 from .recurrence import Layer
+from .units import UNITS
 
 __all__ = ["Ready", "Room"]
 
@@ -23,6 +25,7 @@ class Ready(NamedTuple):
     weights: dict  # arrays by (layer, name), as the user sees them
     layers: list  # Weights of each layer
     output: tuple  # those of the output as panels (H, R), transposed ones (none for scoring), and bias
+    table: np.ndarray  # (S, E) vectors of symbols, learned ones and others; (0, 0) where there are none
     rooms: list  # in which nobody scores at the moment
 
 
@@ -84,7 +87,11 @@ class Room:
         if network.inputs.symbols:
             self.source = np.empty(n_held, dtype=np.int64)
         else:
-            self.source = self._arena.array("source", (n_held, padded(network.inputs.width, EIGHT)), dtype)
+            self.source = self._arena.array("source", (n_held, padded(network.n_inputs, EIGHT)), dtype)
+        self.d_inputs = self.nothing
+        if network.embedding is not None and self.sums is not None:
+            width = padded(padded(network.n_inputs, UNITS), panel_width(dtype))
+            self.d_inputs = self._arena.array("d_inputs", (n_rows, width), dtype)
         self._tapes = network.stack.tapes(self._arena, n_sequences, n_held, dtype, self.sums is not None)
         self._biases = None
         if network.context is not None:
