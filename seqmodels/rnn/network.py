@@ -454,23 +454,14 @@ class Network:
 
     def _advance(self, state, encoded, ready, codes=None):
         n = len(state)
-<<<<<<< HEAD
         room = self._room(ready).enter(ready, n, 0, 0, n, self._context_in(state))
         _fill(room.source, encoded)
+        if codes is not None:
+            self._embed(room.source, ready.table[codes])
         self._put(room.layers, state)
         self._passes.forward(np.array([n]), room.source, room.layers)
         states = _states(room.layers, slice(n, 2 * n))
         ready.rooms.append(room)
-=======
-        with self._room(ready) as room:
-            layers = room.enter(ready, n, 0, 0, n, self._context_in(state)).layers
-            _fill(room.source, encoded)
-            if codes is not None:
-                self._embed(room.source, ready.table[codes])
-            self._put(layers, state)
-            self._passes.forward(np.array([n]), room.source, layers)
-            states = _states(layers, slice(n, 2 * n))
->>>>>>> main
         return states if self.context is None else np.concatenate([states, self._context_in(state)], axis=1)
 
     def states_after(self, ready, sequences, batch_size=None, n_rows=None, n_jobs=None):
