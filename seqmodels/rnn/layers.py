@@ -112,15 +112,17 @@ class Stack:
         """A belief (n, U) as [hidden, memory] of each layer in turn."""
         return [state[:, part] for part in self._parts]
 
-    def prepared(self, weights, symbols, derivative, calls):
+    def prepared(self, weights, symbols, derivative, calls, embedded=False):
         """`Weights` of each layer, from arrays by (layer, name); those of inputs stay as they are for `symbols`.
 
-        Notes among the `calls` what has to be done whenever the numbers in these arrays have changed.
+        The derivative goes on below the lowest layer where its inputs are `embedded`. Notes among the `calls` what has
+        to be done whenever the numbers in these arrays have changed.
         """
         found = []
         for layer, (cell, width) in enumerate(zip(self.cells, self.wide, strict=True)):
             own = {name: array for (other, name), array in weights.items() if other == layer}
-            found.append(_prepared(cell, width, own, symbols and layer == 0, layer > 0, derivative, calls))
+            below = derivative and (layer > 0 or embedded)
+            found.append(_prepared(cell, width, own, symbols and layer == 0, layer > 0, below, derivative, calls))
         return found
 
     def tapes(self, arena, n_sequences, n_rows, dtype, derivative):
@@ -147,19 +149,19 @@ class Stack:
         return tapes
 
 
-def _prepared(cell, width, weights, symbols, has_below, derivative, calls):
+def _prepared(cell, width, weights, symbols, above_another, goes_below, derivative, calls):
     """The weights of one layer of h units, `width` with the padding."""
     matrix = weights["input"]
     h, G, I, dtype = cell.n_hidden, cell.n_gates, len(matrix), matrix.dtype
     bias = aligned((1, padded(G * width, panel_width(dtype))), dtype)
     if "bias" in weights:
         bias = wide_row(weights["bias"], Axis(G, h), calls)
-    below = panels_for(G * width, padded(I, UNITS) if derivative and has_below else 0, dtype)
+    below = panels_for(G * width, padded(I, UNITS) if goes_below else 0, dtype)
     columns = wide_columns(h, G, width)
     if len(below):
         calls.append((pack_transposed, (matrix, columns, below)))
     if not symbols:
-        n_inputs = padded(I, UNITS if has_below else EIGHT)
+        n_inputs = padded(I, UNITS if above_another else EIGHT)
         packed = panels_for(n_inputs, G * width, dtype)
         calls.append((pack, (matrix, columns, n_inputs, packed)))
         matrix = packed
@@ -179,6 +181,10 @@ def in_turn(kernels):
         ``begin(n, layers)``: n sequences start from zero.
     carry : function
         ``carry(n, row, layers)``: n sequences start from what stands from `row` on.
+    resume : function
+        ``resume(state, column, layers)``: sequences start from `state` (n, ...), of these layers from `column` on.
+    leave : function
+        ``leave(sizes, n_rows, state, column, layers)``: writes to `state` what stands after the last step of each.
     """
     (_, forward, backward, _), *others = kernels
 
@@ -192,9 +198,31 @@ def in_turn(kernels):
         _copy(n, row, layers[0].tape.hidden)
         _copy(n, row, layers[0].tape.memory)
 
+    @inline_here
+    def resume(state, column, layers):
+        hidden, memory = layers[0].tape.hidden, layers[0].tape.memory
+        for b in range(len(state)):
+            for j in range(hidden.shape[1]):
+                hidden[b, j] = state[b, column + j]
+            for j in range(memory.shape[1]):
+                memory[b, j] = state[b, column + hidden.shape[1] + j]
+
+    @inline_here
+    def leave(sizes, n_rows, state, column, layers):
+        hidden, memory = layers[0].tape.hidden, layers[0].tape.memory
+        left, row = 0, sizes[0] + n_rows
+        for t in range(len(sizes) - 1, -1, -1):
+            row -= sizes[t]
+            for b in range(left, sizes[t]):  # the sequences that end here
+                for j in range(hidden.shape[1]):
+                    state[b, column + j] = hidden[row + b, j]
+                for j in range(memory.shape[1]):
+                    state[b, column + hidden.shape[1] + j] = memory[row + b, j]
+            left = sizes[t]
+
     if not others:
-        return forward, backward, begin, carry
-    forward_above, backward_above, begin_above, carry_above = in_turn(others)
+        return forward, backward, begin, carry, resume, leave
+    forward_above, backward_above, begin_above, carry_above, resume_above, leave_above = in_turn(others)
 
     @inline_here
     def begin_all(n, layers):
@@ -207,6 +235,17 @@ def in_turn(kernels):
         carry_above(n, row, layers[1:])
 
     @inline_here
+    def resume_all(state, column, layers):
+        resume(state, column, layers)
+        resume_above(state, column + layers[0].tape.hidden.shape[1] + layers[0].tape.memory.shape[1], layers[1:])
+
+    @inline_here
+    def leave_all(sizes, n_rows, state, column, layers):
+        leave(sizes, n_rows, state, column, layers)
+        above = column + layers[0].tape.hidden.shape[1] + layers[0].tape.memory.shape[1]
+        leave_above(sizes, n_rows, state, above, layers[1:])
+
+    @inline_here
     def forward_all(sizes, source, first_input, layers):
         forward(sizes, source, first_input, layers[:1])
         forward_above(sizes, layers[0].tape.hidden, sizes[0], layers[1:])
@@ -217,7 +256,7 @@ def in_turn(kernels):
         backward_above(batch, sizes, tape.hidden, sizes[0], layers[1:], tape.d_hidden)
         backward(batch, sizes, source, first_input, layers[:1], d_below)
 
-    return forward_all, backward_all, begin_all, carry_all
+    return forward_all, backward_all, begin_all, carry_all, resume_all, leave_all
 
 
 @inline_here
