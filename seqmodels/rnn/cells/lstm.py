@@ -22,16 +22,19 @@ class LSTM(Cell):
     bias : bool
     forget_bias : float
         What the forget gate's bias starts at; 1 lets a new network remember (Jozefowicz et al. 2015).
+    init : {"uniform", "glorot", "orthogonal", "sparse"}
+        What weights start from, see :class:`Cell`.
     """
 
     n_gates = 4
     n_saved = 1
     has_memory = True
 
-    def __init__(self, n_hidden=64, bias=True, forget_bias=1.0):
+    def __init__(self, n_hidden=64, bias=True, forget_bias=1.0, init="uniform"):
         self.n_hidden = n_hidden
         self.bias = bias
         self.forget_bias = forget_bias
+        self.init = init
 
     def kernels(self):
         return _kernels()
