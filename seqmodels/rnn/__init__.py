@@ -3,5 +3,9 @@
 from .cells import GRU, LSTM, Cell, Elman
 from .model import RNN
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
+from .schedules import Exponential, HalveOnRise, OnPlateau
 
-__all__ = ["GRU", "LSTM", "RNN", "SGD", "Adagrad", "Adam", "AdamW", "Cell", "Elman", "RMSProp"]
+__all__ = [
+    "GRU", "LSTM", "RNN", "SGD", "Adagrad", "Adam", "AdamW", "Cell", "Elman", "Exponential", "HalveOnRise", "OnPlateau",
+    "RMSProp",
+]  # fmt: skip

@@ -10,6 +10,7 @@ from ..jit import kernel
 from ..products import aligned, pack, pack_transposed, padded, panels_for
 from ..simd import load, panel_width, store
 from ..threads import in_threads
+from .dropout import with_dropout
 from .generation import LANES
 from .layers import EIGHT, OUTPUT, Layout, Stack
 from .packing import Arena, Batch, longest_first, measure, windows
@@ -35,6 +36,16 @@ class Weighted(NamedTuple):
     masses: np.ndarray  # (W,) the number of observations that count in each window
     offsets: np.ndarray  # (N + 1,) of whole sequences; those of the reading are of windows (W + 1,)
     firsts: np.ndarray | None  # (N + 1,) the first window of each sequence, where they are cut
+
+
+class Shard(NamedTuple):
+    """A part of a batch, for one thread."""
+
+    which: np.ndarray  # (n,) its sequences, longest first
+    room: Room
+    state: np.ndarray | None  # (n, U) where they start from, and where what is after them is left
+    firsts: np.ndarray | None  # (n,) the first row of the masks of each
+    masks: np.ndarray | None  # those of all of the batch, where there is dropout
 
 
 class Network:
@@ -86,13 +97,19 @@ class Network:
 
     @cached_property
     def _passes(self):
-        kernels = tuple(cell.kernels() for cell in self.stack.cells)
+        return self._passes_of(tuple(cell.kernels() for cell in self.stack.cells))
+
+    @cached_property
+    def _passes_with_dropout(self):
+        return self._passes_of(tuple(with_dropout(cell.kernels()) for cell in self.stack.cells))
+
+    def _passes_of(self, kernels):
         if self._compiled is None:
             return passes_of(kernels)
         return passes_of(kernels, self._compiled[:2], type(self.family).__name__)
 
-    def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "_passes"}  # which cannot be pickled
+    def __getstate__(self):  # kernels cannot be pickled
+        return {name: value for name, value in vars(self).items() if not name.startswith("_passes")}
 
     def _pieces_of(self, key):
         """Where the parts of an array stand in a vector of weights and among the sums of gradients.
@@ -130,6 +147,13 @@ class Network:
         weights = self.named(vector)
         for key, array in self.stack.initial_weights(self.inputs.width, generator, self.n_context).items():
             weights[key][...] = array
+        return vector
+
+    def in_matrices(self):
+        """A vector (W,): one where a weight is that of a matrix, zero where it is that of a vector, such as a bias."""
+        vector = np.zeros(self.n_weights, self.dtype)
+        for array in self.named(vector).values():
+            array[...] = array.ndim == 2
         return vector
 
     def ready(self, vector, arena=None, derivative=False):
@@ -269,7 +293,7 @@ class Network:
 
     # ---------------------------------------------------------------- loss and gradient
 
-    def loss_and_gradient(self, vector, weighted, which, arena=None, n_jobs=None, state=None):
+    def loss_and_gradient(self, vector, weighted, which, arena=None, n_jobs=None, state=None, dropout=None):
         """Log-likelihood of some sequences, and the gradient of its negative mean over their observations.
 
         Of windows it is the gradient that takes the state before them as given.
@@ -286,6 +310,8 @@ class Network:
             Threads that share the batch, in shards that do not depend on their number.
         state : array (n, U), optional
             Hidden states and memories before each, longest first; zero by default. Those after them are left there.
+        dropout : Dropout, optional
+            Draws masks for what layers hand up; an arena serves either with or without.
 
         Returns
         -------
@@ -302,11 +328,20 @@ class Network:
         M, _, _ = measure(reading.offsets, which)
         size = shard_size(len(which), LARGEST_SHARD, 6 * self.n_weights * M)
         shards = _shards(which, size)
-        states = [None] * len(shards) if state is None else _shards(state, size)
-        sums, rooms = arena.rooms(len(shards), self._sums.size, self.dtype, lambda memory: Room(self, memory))
+        states = firsts = [None] * len(shards)
+        masks = None
+        if state is not None:
+            states = _shards(state, size)
+        if dropout is not None:
+            masks = dropout.masks(arena, (M, sum(axis.wide for axis in self.stack.outputs)), self.dtype)
+            ends = np.cumsum(reading.offsets[which + 1] - reading.offsets[which])
+            firsts = _shards(np.concatenate([[0], ends[:-1]]), size)
+        sums, rooms = arena.rooms(
+            len(shards), self._sums.size, self.dtype, lambda memory: Room(self, memory, dropout is not None)
+        )
         run = self._shard if self._passes.shard else self._shard_in_parts
-        tasks = list(zip(shards, rooms[: len(shards)], states, strict=True))
-        found = in_threads(lambda task: run(ready, weighted, *task), tasks, n_jobs)
+        tasks = [Shard(*parts, masks) for parts in zip(shards, rooms[: len(shards)], states, firsts, strict=True)]
+        found = in_threads(lambda shard: run(ready, weighted, shard), tasks, n_jobs)
         for number in range(len(shards) if state is not None else 0):
             state[number :: len(shards)] = states[number]
         mass = float(np.add.reduce(weighted.masses[which]))
@@ -321,12 +356,17 @@ class Network:
         if len(self._constant):
             self.named(gradient)[OUTPUT, "weight"][:, self._constant] = 0
 
-    def _shard(self, ready, weighted, which, room, state):
-        """Log-likelihood of some sequences; adds up the gradients, and leaves the state after them in `state`."""
+    def _shard(self, ready, weighted, shard):
+        """Log-likelihood of some sequences; adds up the gradients, and leaves the state after them."""
+        which, room, state, firsts, masks = shard
         n_rows, n_steps, _ = measure(weighted.reading.offsets, which)
         context = self._context(weighted.reading, which)
         room.enter(ready, len(which), n_rows, n_steps, context=context)
-        log_likelihood = self._passes.shard(
+        passes = self._passes
+        if masks is not None:
+            passes = self._passes_with_dropout
+            room.mask(Batch.of(weighted.reading.offsets, which).sizes, masks, firsts)
+        log_likelihood = passes.shard(
             weighted.reading, weighted.counts, which, room.batch, room.source, room.layers, room.output, room.sums,
             room.nothing, room.nothing if state is None else state,
         )  # fmt: skip
@@ -334,8 +374,9 @@ class Network:
             room.weigh_context(room.batch.sizes[:n_steps], context)
         return log_likelihood
 
-    def _shard_in_parts(self, ready, weighted, which, room, state):
+    def _shard_in_parts(self, ready, weighted, shard):
         """The same under a family whose gradient is not for kernels."""
+        which, room, state, firsts, masks = shard
         reading, B = weighted.reading, len(which)
         batch = Batch.of(reading.offsets, which)
         M = len(batch.rows)
@@ -344,7 +385,11 @@ class Network:
         tape = layers[-1].tape
         _fill(source, reading.encoded[batch.rows])
         self._put(layers, np.zeros((B, self.stack.n_state), self.dtype) if state is None else state)
-        self._passes.forward(batch.sizes, source, layers)
+        passes = self._passes
+        if masks is not None:
+            passes = self._passes_with_dropout
+            room.mask(batch.sizes, masks, firsts)
+        passes.forward(batch.sizes, source, layers)
         if state is not None:
             state[...] = _states(layers, B + batch.last)
         weight = ready.weights[OUTPUT, "weight"]
@@ -354,14 +399,14 @@ class Network:
         for first in range(0, M, size):
             rows = batch.rows[first : first + size]
             end = first + len(rows)
-            hidden = tape.hidden[B + first : B + end, : len(weight)]
+            hidden = tape.passed[B + first : B + end, : len(weight)]
             raw, values = self._raw(hidden, ready), reading.values[rows]
             value, d_raw = self._value_and_gradient(raw, values, weighted.counts, rows)
             log_likelihood += value
             tape.d_hidden[first:end, : len(weight)] = d_raw @ weight.T
             d_weight += hidden.T @ d_raw
             d_bias += d_raw.sum(axis=0)
-        self._passes.backward(batch, batch.sizes, source, layers, room.sums, room.nothing)
+        passes.backward(batch, batch.sizes, source, layers, room.sums, room.nothing)
         if context is not None:
             room.weigh_context(batch.sizes, context)
         gradients[OUTPUT, "weight"][: len(weight), : self.n_raw] = d_weight

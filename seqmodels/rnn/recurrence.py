@@ -56,6 +56,8 @@ class Tape(NamedTuple):
     d_later: np.ndarray  # (B, P)
     d_memory: np.ndarray  # as wide as the memory
     scratch: np.ndarray
+    passed: np.ndarray  # (B + M, P): hidden states as they are handed up; `hidden` itself where there is no dropout
+    mask: np.ndarray  # (M, P), what they are multiplied by; no rows where there is no dropout
 
 
 class Gradient(NamedTuple):
@@ -127,7 +129,7 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
 
     @kernel(key=key, **APART)
     def forward(sizes, source, first_input, layers):
-        weights, (hidden, memory, gates, saved, _, _, _, _, scratch), _ = layers[0]
+        weights, (hidden, memory, gates, saved, _, _, _, _, scratch, _, _), _ = layers[0]
         first = before = 0
         for n in sizes:
             after = sizes[0] + first
@@ -139,7 +141,7 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
     @kernel(key=key, **APART)
     def backward(batch, sizes, source, first_input, layers, d_below):
         weights, tape, gradient = layers[0]
-        hidden, memory, gates, saved, d_hidden, d_recurrent, d_later, d_memory, scratch = tape
+        hidden, memory, gates, saved, d_hidden, d_recurrent, d_later, d_memory, scratch, _, _ = tape
         B = sizes[0]
         n_weighed = max(32, WEIGHED // gates.shape[1])
         clear(0, B, d_later)
