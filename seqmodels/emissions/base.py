@@ -59,6 +59,8 @@ class Emission(BaseEstimator):
     order = 0
     #: Whether observations are counts in independent columns, and all arrays of parameters are (..., D).
     counts_by_column = False
+    #: Which columns of a table of numbers hold codes of symbols.
+    symbolic_columns = ()
 
     @property
     def whole_columns(self):

@@ -55,6 +55,11 @@ class Mixture(Emission):
         return self._mixed.whole_columns
 
     @property
+    def symbolic_columns(self):
+        """As the mixed family."""
+        return self._mixed.symbolic_columns
+
+    @property
     def for_networks(self):
         """As the mixed family."""
         return self._mixed.for_networks

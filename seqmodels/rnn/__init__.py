@@ -1,11 +1,12 @@
 """Recurrent networks."""
 
 from .cells import GRU, LSTM, Cell, Elman
+from .embedding import Embedding
 from .model import RNN
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
 from .schedules import Exponential, HalveOnRise, OnPlateau
 
 __all__ = [
-    "GRU", "LSTM", "RNN", "SGD", "Adagrad", "Adam", "AdamW", "Cell", "Elman", "Exponential", "HalveOnRise", "OnPlateau",
-    "RMSProp",
+    "GRU", "LSTM", "RNN", "SGD", "Adagrad", "Adam", "AdamW", "Cell", "Elman", "Embedding", "Exponential", "HalveOnRise",
+    "OnPlateau", "RMSProp",
 ]  # fmt: skip

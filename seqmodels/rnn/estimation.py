@@ -11,6 +11,7 @@ from .cells import LSTM, Cell
 from .context import ContextInput
 from .descent import Descent
 from .dropout import Dropout
+from .embedding import embedding_for
 from .inputs import input_for
 from .network import Network
 from .optimizers import Adam, Optimizer
@@ -131,9 +132,10 @@ class Estimation:
             vector = self._weights.copy()
         else:
             self.marginal_ = self.family_.fit_marginal(sequences, row_weights)
+            embedding = embedding_for(sequences, self.family_.symbolic_columns, self.embedding, self.dtype)
+            inputs = input_for(sequences, self.dtype, None if embedding is None else embedding.columns)
             context = None if sequences.context is None else ContextInput(sequences.context, self.dtype)
-            inputs = input_for(sequences, self.dtype)
-            self._network = Network(inputs, cells, self.family_, self.marginal_, self.dtype, context)
+            self._network = Network(inputs, cells, self.family_, self.marginal_, self.dtype, context, embedding)
             vector = self._network.initial_weights(generator)
         self._weights, self._ready_for = vector, None
 

@@ -8,6 +8,7 @@ from ..base import SequenceModel
 from ..emissions import Categorical
 from ..forms import as_context
 from ..predictive import Predictive
+from .embedding import EMBEDDING
 from .estimation import Estimation
 from .layers import OUTPUT
 
@@ -32,6 +33,11 @@ class RNN(Estimation, SequenceModel):
         The recurrent layer, or several from the bottom up; ``LSTM(64)`` if None.
     emission : Emission, optional
         Family of the next observation, such as ``Poisson()``; chosen by the data if None.
+    embedding : int, dict of arrays by symbol, array (V, E), or Embedding, optional
+        How symbols are read: as learned vectors of so many numbers, or as vectors that are given, such as those of
+        word2vec (an array holds them in the order of ``alphabet_``), which stay as they are unless it is
+        ``Embedding(vectors, trainable=True)``. None: each symbol has input weights of its own; in a table, columns
+        of symbols beside others are read as learned vectors of at most 16 numbers.
     optimizer : Adam or SGD, optional
         ``Adam(1e-3)`` if None.
     max_epochs : int
@@ -54,9 +60,9 @@ class RNN(Estimation, SequenceModel):
     patience : int
         Training has converged after this many epochs without a better validation score.
     weight_decay : float
-        Added to the gradient, once it is clipped: this times each weight of a matrix (input, recurrent and output
-        weights, not biases), which is that of a squared penalty of ``weight_decay / 2``. ``AdamW`` has a decay of its
-        own, beside the gradient.
+        Added to the gradient, once it is clipped: this times each weight of a matrix (of inputs, embedded symbols,
+        recurrent and output weights, not of biases), the gradient of a squared penalty of ``weight_decay / 2``.
+        ``AdamW`` has a decay of its own, beside the gradient.
     schedule : HalveOnRise, Exponential or OnPlateau, optional
         How the optimizer's learning rate changes from epoch to epoch.
     dtype : {"float32", "float64"}
@@ -80,7 +86,9 @@ class RNN(Estimation, SequenceModel):
         In PyTorch's layout and order of gates; "weight_ih_l0" is (G H, I), for symbols I counts the symbols,
         the unknown one, a missing one and the start. "weight_out" is (R, H). Of PyTorch's two biases there is the
         sum; only GRU(reset="after") needs the part of the second that cannot be added, "bias_hn_l0" (H,). Where
-        sequences have a context of C numbers, "weight_context_l0" is (G H, C): it gives each a bias of its own.
+        sequences have a context of C numbers, "weight_context_l0" is (G H, C): it gives each a bias of its own. Where
+        symbols are embedded, "embedding" is (S, E): the vectors of the symbols, of the unknown one, of a missing one
+        and of the start, for each column of symbols; these are the last inputs, after numbers and flags.
     marginal_ : NamedTuple
         Parameters of the family that a raw output of zero stands for.
     history_ : list of dict
@@ -101,6 +109,7 @@ class RNN(Estimation, SequenceModel):
         cell=None,
         emission=None,
         *,
+        embedding=None,
         optimizer=None,
         max_epochs=50,
         batch_size=32,
@@ -121,6 +130,7 @@ class RNN(Estimation, SequenceModel):
     ):
         self.cell = cell
         self.emission = emission
+        self.embedding = embedding
         self.optimizer = optimizer
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -151,8 +161,10 @@ class RNN(Estimation, SequenceModel):
     def weights_(self):
         """Weights by name, in PyTorch's layout; copies."""
         check_is_fitted(self, "_network")
-        weights = {}
-        for (layer, name), array in self._network.named(self._weights).items():
+        weights, named = {}, self._network.named(self._weights)
+        if self._network.embedding is not None:
+            weights["embedding"] = self._network.embedding.prepared(named.pop((EMBEDDING, "weight")), [])
+        for (layer, name), array in named.items():
             title = f"{name}_out" if layer == OUTPUT else f"{TITLES.get(name, name)}_l{layer}"
             weights[title] = array.T.copy()
         return weights
@@ -191,13 +203,14 @@ class RNN(Estimation, SequenceModel):
 
     def _draw(self, belief, length, generator, temperature, top_k, top_p):
         """As in general; symbols above a single layer without Python in the loop."""
-        simple = isinstance(self.family_, Categorical) and len(self._network.stack.cells) == 1
+        network = self._network
+        simple = isinstance(self.family_, Categorical) and len(network.stack.cells) == 1 and network.inputs.symbols
         if not (simple and top_k is None and top_p is None and temperature > 0):
             return super()._draw(belief, length, generator, temperature, top_k, top_p)
         # the same random numbers as in general, where a number picks the only component of each mixture first
         per_step = 1 if temperature != 1 else 2
         uniforms = np.ascontiguousarray(generator.random((length, per_step, len(belief)))[:, -1])
-        return self._network.generate(self._ready, belief, uniforms, temperature).T[..., None]
+        return network.generate(self._ready, belief, uniforms, temperature).T[..., None]
 
     def _beliefs_after(self, sequences):
         ready = self._ready
