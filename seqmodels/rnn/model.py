@@ -8,6 +8,7 @@ from ..base import SequenceModel
 from ..emissions import Categorical
 from ..forms import as_context
 from ..predictive import Predictive
+from .diagnostics import Diagnostics
 from .embedding import EMBEDDING
 from .estimation import Estimation
 from .layers import OUTPUT
@@ -21,7 +22,7 @@ TITLES = {
 """PyTorch's names of weights, where ours are others."""
 
 
-class RNN(Estimation, SequenceModel):
+class RNN(Estimation, Diagnostics, SequenceModel):
     """Recurrent network that predicts each observation from all before it.
 
     Before the first update it is the `Independent` model of the training data, whatever their scale: output
@@ -164,10 +165,15 @@ class RNN(Estimation, SequenceModel):
         weights, named = {}, self._network.named(self._weights)
         if self._network.embedding is not None:
             weights["embedding"] = self._network.embedding.prepared(named.pop((EMBEDDING, "weight")), [])
-        for (layer, name), array in named.items():
-            title = f"{name}_out" if layer == OUTPUT else f"{TITLES.get(name, name)}_l{layer}"
-            weights[title] = array.T.copy()
-        return weights
+        return weights | {self._title(key): array.T.copy() for key, array in named.items()}
+
+    @staticmethod
+    def _title(key):
+        """The name of a weight in `weights_`."""
+        layer, name = key
+        if layer == EMBEDDING:
+            return "embedding"
+        return f"{name}_out" if layer == OUTPUT else f"{TITLES.get(name, name)}_l{layer}"
 
     # ---------------------------------------------------------------- a belief is all hidden states, (n, U)
 
