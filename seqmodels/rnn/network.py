@@ -1,6 +1,5 @@
 """Input, causal layers and output of a network under one emission: terms, loss and gradient."""
 
-from contextlib import contextmanager
 from functools import cached_property
 from typing import NamedTuple
 
@@ -90,6 +89,8 @@ class Network:
         self._axes = self.stack.axes(self.n_inputs, self.n_context)
         self._pieces = np.array([piece for key in self._layout.shapes for piece in self._pieces_of(key)])
         self.n_output_rows = min(128, max(32, N_OUTPUTS // columns))
+        widest = max(cell.n_gates * width for cell, width in zip(cells, self.stack.wide, strict=True))
+        self._window = max(128, WINDOW // widest)
         self.shapes, self.n_weights = self._layout.shapes, self._layout.size
         self.n_parameters = self.n_weights - len(self._constant) * cells[-1].n_outputs
 
@@ -170,7 +171,7 @@ class Network:
 
     def read(self, sequences):
         """What the network reads at each observation of a `Sequences`, and what is to be predicted there."""
-        values, offsets = sequences.values, sequences.offsets
+        values, offsets = np.ascontiguousarray(sequences.values), sequences.offsets  # what code of rooms relies on
         context = self._encoded_context(len(sequences), sequences.context)
         codes, table = np.empty(0, dtype=np.int64), np.empty((0, 0), self.dtype)
         if self.embedding is not None:
@@ -220,19 +221,19 @@ class Network:
 
     def _n_rows(self, n_rows, B):
         """Rows of a window: at least the sequences that run side by side."""
-        most = max(cell.n_gates * width for cell, width in zip(self.stack.cells, self.stack.wide, strict=True))
-        return max(B, n_rows or max(128, WINDOW // most))
+        return max(B, n_rows or self._window)
 
     def terms(self, ready, sequences, batch_size=None, n_rows=None, n_jobs=None):
         """The terms log p(x_t given x_<t), (M,)."""
         reading, terms = self._at(ready, self.read(sequences)), np.empty(sequences.n_observations)
 
         def score(which):
-            with self._room(ready) as room:
-                n_rows_here, n_steps, _ = measure(reading.offsets, which)
-                held = min(n_rows_here, self._n_rows(n_rows, len(which)))
-                room.enter(ready, len(which), n_rows_here, n_steps, held, self._context(reading, which))
-                self._passes.score(reading, which, room.batch, room.source, held, room.layers, room.output, terms)
+            n_rows_here, n_steps, _ = measure(reading.offsets, which)
+            held = min(n_rows_here, self._n_rows(n_rows, len(which)))
+            context = self._context(reading, which)
+            room = self._room(ready).enter(ready, len(which), n_rows_here, n_steps, held, context)
+            room.run(self._passes.score, reading, which, room.batch, room.source, held, room.layers, room.output, terms)
+            ready.rooms.append(room)
 
         def score_in_windows(which):
             for batch, rows, n_before, layers in self._sweep(ready, reading, which, n_rows):
@@ -246,15 +247,12 @@ class Network:
         in_threads(task, self._batches(sequences, batch_size), n_jobs)
         return terms
 
-    @contextmanager
     def _room(self, ready):
-        """A room that nobody else is in."""
+        """A room that nobody else is in; who leaves it in order puts it back among ``ready.rooms``."""
         try:
-            room = ready.rooms.pop()
+            return ready.rooms.pop()
         except IndexError:
-            room = Room(self)
-        yield room
-        ready.rooms.append(room)
+            return Room(self)
 
     def _sweep(self, ready, reading, which, n_rows):
         """Forward over some sequences, so many rows at once that they stay small in memory.
@@ -265,17 +263,18 @@ class Network:
         batch, B = Batch.of(reading.offsets, which), len(which)
         size = min(len(batch.rows), self._n_rows(n_rows, B))
         state = np.zeros((B, self.stack.n_state), self.dtype)
-        with self._room(ready) as room:
-            layers = room.enter(ready, B, 0, 0, size, self._context(reading, which)).layers
-            for steps, rows in windows(batch.sizes, size):
-                n = rows.stop - rows.start
-                self._fill(room.source, reading, batch.rows[rows])
-                self._put(layers, state)
-                self._passes.forward(batch.sizes[steps], room.source, layers)
-                yield batch, rows, len(state), layers
-                running = batch.sizes[steps.stop] if steps.stop < len(batch.sizes) else 0
-                last = len(state) + n - batch.sizes[steps.stop - 1]
-                state = _states(layers, slice(last, last + running))
+        room = self._room(ready).enter(ready, B, 0, 0, size, self._context(reading, which))
+        layers = room.layers
+        for steps, rows in windows(batch.sizes, size):
+            n = rows.stop - rows.start
+            self._fill(room.source, reading, batch.rows[rows])
+            self._put(layers, state)
+            self._passes.forward(batch.sizes[steps], room.source, layers)
+            yield batch, rows, len(state), layers
+            running = batch.sizes[steps.stop] if steps.stop < len(batch.sizes) else 0
+            last = len(state) + n - batch.sizes[steps.stop - 1]
+            state = _states(layers, slice(last, last + running))
+        ready.rooms.append(room)
 
     def _fill(self, source, reading, rows):
         """Let a run read what some rows read."""
@@ -361,9 +360,9 @@ class Network:
         n_rows, n_steps, _ = measure(weighted.reading.offsets, which)
         context = self._context(weighted.reading, which)
         room.enter(ready, len(which), n_rows, n_steps, context=context)
-        log_likelihood = self._passes.shard(
-            weighted.reading, weighted.counts, which, room.batch, room.source, room.layers, room.output, room.sums,
-            room.d_inputs, room.nothing if state is None else state,
+        log_likelihood = room.run(
+            self._passes.shard, weighted.reading, weighted.counts, which, room.batch, room.source, room.layers,
+            room.output, room.sums, room.d_inputs, room.nothing if state is None else state,
         )  # fmt: skip
         self._weigh_below(room, weighted.reading, room.batch.rows[:n_rows], room.batch.sizes[:n_steps], context)
         return log_likelihood
@@ -430,12 +429,13 @@ class Network:
         offset = ready.weights[OUTPUT, "bias"] + np.log(self.marginal.probabilities)
         odds = np.full((1, padded(len(offset), LANES)), -np.inf)
         raw, codes = np.empty((n, self.n_output_columns), self.dtype), np.empty((T, n), dtype=np.int64)
-        with self._room(ready) as room:
-            (layer,) = room.enter(ready, n, 0, 0, n, self._context_in(state)).layers
-            self._put([layer], state)
-            cell.kernels().generate(
-                uniforms, 1 / temperature, layer.weights, layer.tape, ready.output[0], raw, offset, odds, codes
-            )
+        room = self._room(ready).enter(ready, n, 0, 0, n, self._context_in(state))
+        (layer,) = room.layers
+        self._put([layer], state)
+        cell.kernels().generate(
+            uniforms, 1 / temperature, layer.weights, layer.tape, ready.output[0], raw, offset, odds, codes
+        )
+        ready.rooms.append(room)
         return codes
 
     def start_state(self, ready, n, context=None):
@@ -456,14 +456,14 @@ class Network:
 
     def _advance(self, state, encoded, ready, codes=None):
         n = len(state)
-        with self._room(ready) as room:
-            layers = room.enter(ready, n, 0, 0, n, self._context_in(state)).layers
-            _fill(room.source, encoded)
-            if codes is not None:
-                self._embed(room.source, ready.table[codes])
-            self._put(layers, state)
-            self._passes.forward(np.array([n]), room.source, layers)
-            states = _states(layers, slice(n, 2 * n))
+        room = self._room(ready).enter(ready, n, 0, 0, n, self._context_in(state))
+        _fill(room.source, encoded)
+        if codes is not None:
+            self._embed(room.source, ready.table[codes])
+        self._put(room.layers, state)
+        self._passes.forward(np.array([n]), room.source, room.layers)
+        states = _states(room.layers, slice(n, 2 * n))
+        ready.rooms.append(room)
         return states if self.context is None else np.concatenate([states, self._context_in(state)], axis=1)
 
     def states_after(self, ready, sequences, batch_size=None, n_rows=None, n_jobs=None):
@@ -501,7 +501,7 @@ def shard_size(n, largest, work):
 def _shards(order, size):
     """Dealt out one by one, so that no shard has all the long sequences."""
     n_shards = -(-len(order) // size)
-    return [np.ascontiguousarray(order[number::n_shards]) for number in range(n_shards)]
+    return [order] if n_shards == 1 else [order[number::n_shards].copy() for number in range(n_shards)]
 
 
 def _fill(source, encoded):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..jit import code_for
 from ..products import aligned, padded
 from ..simd import panel_width
 from .context import add_up_steps
@@ -40,7 +41,7 @@ class Room:
 
     def __init__(self, network, sums=None):
         self._network, self.sums, self._arena = network, sums, Arena()
-        self._size, self._ready = (0, 0, 0, 0), None
+        self._size, self._ready, self._code = (0, 0, 0, 0), None, {}
         self.nothing = np.empty((0, 0), network.dtype)
         self.gradients = defaultdict(lambda: self.nothing) if sums is None else network.sums_in(sums)
 
@@ -65,6 +66,14 @@ class Room:
             own = {name: array for (layer, name), array in ready.weights.items() if layer == 0}
             self._network.context.write_biases(context, own, self.layers[0].weights, self._biases)
         return self
+
+    def run(self, kernel, reading, *arguments):
+        """Call a kernel with arguments that, but for what is read, are of the same types in every call of this room."""
+        key = kernel, reading.encoded.dtype, reading.values.dtype
+        code = self._code.get(key)
+        if code is None:
+            code = self._code[key] = code_for(kernel, (reading, *arguments))
+        return code(reading, *arguments)
 
     def weigh_context(self, sizes, context):
         """Write the gradient of the weights of contexts (B, C), once those of the lowest layer's inputs are there."""
