@@ -89,7 +89,9 @@ class Network:
             | self.stack.weight_shapes(self.n_inputs, self.n_context)
             | {(OUTPUT, "weight"): (cells[-1].n_outputs, R), (OUTPUT, "bias"): (R,)}
         )
-        self.n_output_columns = columns = padded(padded(R, UNITS), panel_width(self.dtype))
+        self._compiled = family.compiled(marginal, self.dtype)
+        room = 0 if self._compiled is None else self._compiled.room
+        self.n_output_columns = columns = padded(padded(R + room, UNITS), panel_width(self.dtype))
         self._sums = Layout(
             own
             | self.stack.gradient_shapes(self.n_inputs, inputs.symbols, self.dtype, self.n_context)
@@ -101,7 +103,6 @@ class Network:
         self.n_output_rows = min(128, max(32, N_OUTPUTS // columns))
         widest = max(cell.n_gates * width for cell, width in zip(cells, self.stack.wide, strict=True))
         self._window = max(128, WINDOW // widest)
-        self._compiled = family.compiled(marginal, self.dtype)
         self.shapes, self.n_weights = self._layout.shapes, self._layout.size
         self.n_parameters = self.n_weights - len(self._constant) * cells[-1].n_outputs
 
@@ -116,7 +117,8 @@ class Network:
     def _passes_of(self, kernels):
         if self._compiled is None:
             return passes_of(kernels)
-        return passes_of(kernels, self._compiled[:2], type(self.family).__name__)
+        log_density, gradient = self._compiled[:2]
+        return passes_of(kernels, (log_density, gradient), f"{type(self.family).__name__} by {gradient.__name__}")
 
     def __getstate__(self):  # kernels cannot be pickled
         return {name: value for name, value in vars(self).items() if not name.startswith("_passes")}
