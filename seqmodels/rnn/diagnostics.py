@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import clone
 
-from ..base import check_count
+from ..forecasts import check_count
 from ..threads import one_blas_thread
 from .dropout import Dropout
 from .packing import Arena
