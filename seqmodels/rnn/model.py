@@ -17,7 +17,13 @@ from .training import train
 
 __all__ = ["RNN"]
 
-TITLES = {"input": "weight_ih", "recurrent": "weight_hh", "candidate_bias": "bias_hn", "projection": "weight_hr"}
+TITLES = {
+    "input": "weight_ih",
+    "recurrent": "weight_hh",
+    "projection": "weight_hr",
+    "candidate_bias": "bias_hn",
+    "gate_bias": "bias",
+}
 """PyTorch's names of weights, where ours are others."""
 
 
