@@ -56,29 +56,33 @@ class Stack:
         self._parts = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
         self.n_outputs = self.outputs[-1].wide
 
-    def weight_shapes(self, n_inputs):
-        """Shapes of all weights by (layer, name)."""
+    def weight_shapes(self, n_inputs, n_context=0):
+        """Shapes of all weights by (layer, name); the lowest layer has some for a context, where there is one."""
         shapes = {}
+        if n_context:
+            shapes[0, "context"] = n_context, self.cells[0].n_gates * self.cells[0].n_hidden
         for layer, cell in enumerate(self.cells):
             for name, shape in cell.weight_shapes(n_inputs).items():
                 shapes[layer, name] = shape
             n_inputs = cell.n_outputs
         return shapes
 
-    def axes(self, n_inputs):
+    def axes(self, n_inputs, n_context=0):
         """Along which axes the weights stand, by (layer, name): those of rows, unless it is a vector, and columns."""
         axes = {}
         for layer, cell in enumerate(self.cells):
             gates = Axis(cell.n_gates, cell.n_hidden)
             axes |= {(layer, "input"): (Axis(1, n_inputs), gates), (layer, "bias"): (gates,)}
             axes |= {(layer, name): own for name, own in cell.recurrent_axes().items()}
+            if n_context and layer == 0:
+                axes[0, "context"] = Axis(1, n_context), gates
             n_inputs = cell.n_outputs
         return axes
 
-    def gradient_shapes(self, n_inputs, symbols, dtype):
+    def gradient_shapes(self, n_inputs, symbols, dtype, n_context=0):
         """Shapes of the arrays by (layer, name) in which gradients are added up: whole panels, whole tiles."""
         shapes = {}
-        for (layer, name), (*rows, columns) in self.axes(n_inputs).items():
+        for (layer, name), (*rows, columns) in self.axes(n_inputs, n_context).items():
             n_rows = rows[0].wide if rows else 1
             if name == "input" and layer == 0:
                 n_rows = n_inputs if symbols else padded(n_inputs, EIGHT)
@@ -93,9 +97,11 @@ class Stack:
             for n, cell in enumerate(self.cells)
         ]
 
-    def initial_weights(self, n_inputs, generator):
+    def initial_weights(self, n_inputs, generator, n_context=0):
         """Weights to start from by (layer, name)."""
         weights = {}
+        if n_context:
+            weights[0, "context"] = self.cells[0].initial_weights(n_context, generator)["input"]
         for layer, cell in enumerate(self.cells):
             for name, array in cell.initial_weights(n_inputs, generator).items():
                 weights[layer, name] = array
@@ -173,6 +179,10 @@ def in_turn(kernels):
         ``begin(n, layers)``: n sequences start from zero.
     carry : function
         ``carry(n, row, layers)``: n sequences start from what stands from `row` on.
+    resume : function
+        ``resume(state, column, layers)``: sequences start from `state` (n, ...), of these layers from `column` on.
+    leave : function
+        ``leave(sizes, n_rows, state, column, layers)``: writes to `state` what stands after the last step of each.
     """
     (_, forward, backward, _), *others = kernels
 
@@ -186,9 +196,31 @@ def in_turn(kernels):
         _copy(n, row, layers[0].tape.hidden)
         _copy(n, row, layers[0].tape.memory)
 
+    @inline_here
+    def resume(state, column, layers):
+        hidden, memory = layers[0].tape.hidden, layers[0].tape.memory
+        for b in range(len(state)):
+            for j in range(hidden.shape[1]):
+                hidden[b, j] = state[b, column + j]
+            for j in range(memory.shape[1]):
+                memory[b, j] = state[b, column + hidden.shape[1] + j]
+
+    @inline_here
+    def leave(sizes, n_rows, state, column, layers):
+        hidden, memory = layers[0].tape.hidden, layers[0].tape.memory
+        left, row = 0, sizes[0] + n_rows
+        for t in range(len(sizes) - 1, -1, -1):
+            row -= sizes[t]
+            for b in range(left, sizes[t]):  # the sequences that end here
+                for j in range(hidden.shape[1]):
+                    state[b, column + j] = hidden[row + b, j]
+                for j in range(memory.shape[1]):
+                    state[b, column + hidden.shape[1] + j] = memory[row + b, j]
+            left = sizes[t]
+
     if not others:
-        return forward, backward, begin, carry
-    forward_above, backward_above, begin_above, carry_above = in_turn(others)
+        return forward, backward, begin, carry, resume, leave
+    forward_above, backward_above, begin_above, carry_above, resume_above, leave_above = in_turn(others)
 
     @inline_here
     def begin_all(n, layers):
@@ -201,6 +233,17 @@ def in_turn(kernels):
         carry_above(n, row, layers[1:])
 
     @inline_here
+    def resume_all(state, column, layers):
+        resume(state, column, layers)
+        resume_above(state, column + layers[0].tape.hidden.shape[1] + layers[0].tape.memory.shape[1], layers[1:])
+
+    @inline_here
+    def leave_all(sizes, n_rows, state, column, layers):
+        leave(sizes, n_rows, state, column, layers)
+        above = column + layers[0].tape.hidden.shape[1] + layers[0].tape.memory.shape[1]
+        leave_above(sizes, n_rows, state, above, layers[1:])
+
+    @inline_here
     def forward_all(sizes, source, first_input, layers):
         forward(sizes, source, first_input, layers[:1])
         forward_above(sizes, layers[0].tape.hidden, sizes[0], layers[1:])
@@ -211,7 +254,7 @@ def in_turn(kernels):
         backward_above(batch, sizes, tape.hidden, sizes[0], layers[1:], tape.d_hidden)
         backward(batch, sizes, source, first_input, layers[:1], d_below)
 
-    return forward_all, backward_all, begin_all, carry_all
+    return forward_all, backward_all, begin_all, carry_all, resume_all, leave_all
 
 
 @inline_here

@@ -36,7 +36,7 @@ class Weights(NamedTuple):
     width: int  # H
     input: np.ndarray  # for symbols (S, G h) as they are, of h units; else (I, G H) in panels
     below: np.ndarray  # (G H, I) in panels: its transpose, where there is a layer below
-    bias: np.ndarray  # (1, G H), zero where the layer has none
+    bias: np.ndarray  # (1, G H), or (B, G H) for each sequence its own; zero where the layer has none
     recurrent: tuple  # arrays by name, as the cell wants them
 
 

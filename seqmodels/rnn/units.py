@@ -109,10 +109,11 @@ def add(n, a, i, j, out, row, column):
 
 @inline_here
 def spread(n, row, out, first):
-    """Copy a row (1, J) to n rows."""
+    """Copy a row (1, J), or one each (n, J), to n rows."""
+    last = len(row) - 1
     for b in range(n):
         for j in range(0, out.shape[1], ALIKE):
-            store(out, first + b, j, load(row, 0, j, ALIKE))
+            store(out, first + b, j, load(row, min(b, last), j, ALIKE))
 
 
 @inline_here

@@ -9,6 +9,7 @@ from seqmodels.emissions import Gaussian
 from seqmodels.rnn import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM
 from seqmodels.rnn.layers import Stack
 from seqmodels.rnn.packing import Arena, Batch, longest_first
+from seqmodels.rnn.units import Axis
 
 from .cases import network_with_random_weights, sequences_for
 from .stacks import Driven, random_weights, run
@@ -26,38 +27,52 @@ def of_width(cell, H):
     return cell
 
 
-def twin_of(name, cell, weights, x):
-    """Hidden states and memories of one sequence by the plain twin."""
+def twin_of(name, cell, weights, inputs):
+    """Hidden state and memory after each of some input vectors, side by side, by the plain twin."""
     lists = [weights[key].T.tolist() for key in ("input", "recurrent")]
     b = weights["bias"].tolist() if "bias" in weights else [0.0] * (cell.n_gates * cell.n_hidden)
     others = [weights[key].T.tolist() for key in list(cell.recurrent_axes())[1:]]
     widths = {"n_outputs": cell.n_outputs, "n_memory": cell.memory.length}
-    return reference.run_layer(VARIANTS[name].step, x.tolist(), *lists, b, *others, **widths)
+    states = reference.run_layer(VARIANTS[name].step, inputs, *lists, b, *others, **widths)
+    return np.concatenate(states, axis=1)
 
 
-def weights_of(cell, rng):
-    return {name: array for (_, name), array in random_weights([cell], 2, rng).items()}
+def assert_states_are_those_of_the_twin(name, cell, rng):
+    """After reading the start and sequences of several lengths."""
+    X = [rng.normal(size=(length, 2)) for length in (3, 5, 1)]
+    model = network_with_random_weights(cell, Gaussian(), X)
+    network = model._network
+    states = network.states_after(model._ready, model._known(X))
+    weights = {key: array for (layer, key), array in network.named(model._weights).items() if layer == 0}
+    columns = np.concatenate([axis.entries >= 0 for axis in (Axis(1, cell.n_outputs), cell.memory)])
+    for x, own in zip(X, states[:, columns], strict=True):
+        inputs = np.concatenate([network.inputs.start(1), network.inputs.encode(x)]).tolist()
+        np.testing.assert_allclose(own, twin_of(name, cell, weights, inputs)[-1], rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("H", [3, 17])
 @each_variant
 def test_variants_equal_their_published_equations(name, H, rng):
-    cell = of_width(VARIANTS[name].cell, H)
-    weights, sequences = weights_of(cell, rng), [rng.normal(size=(length, 2)) for length in (3, 5, 1)]
-    for x, hidden, memory in zip(sequences, *run(cell, weights, sequences), strict=True):
-        expected_hidden, expected_memory = twin_of(name, cell, weights, x)
-        np.testing.assert_allclose(hidden, expected_hidden, rtol=1e-12, atol=1e-14)
-        np.testing.assert_allclose(memory, expected_memory, rtol=1e-12, atol=1e-14)
+    assert_states_are_those_of_the_twin(name, of_width(VARIANTS[name].cell, H), rng)
 
 
 @interpreted
 @pytest.mark.parametrize("name", COMPILED)
 def test_variants_without_biases_equal_their_published_equations(name, rng):
     cell = clone(VARIANTS[name].cell).set_params(bias=False)
-    weights, x = weights_of(cell, rng), rng.normal(size=(5, 2))
-    assert not any("bias" in key for key in weights)
-    for own, expected in zip(run(cell, weights, [x]), twin_of(name, cell, weights, x), strict=True):
-        np.testing.assert_allclose(own[0], expected, rtol=1e-12, atol=1e-14)
+    assert not any("bias" in key for key in cell.weight_shapes(2))
+    assert_states_are_those_of_the_twin(name, cell, rng)
+
+
+@interpreted
+@pytest.mark.parametrize("name", COMPILED)
+def test_every_step_of_a_ragged_batch_equals_the_published_equations(name, rng):
+    cell = VARIANTS[name].cell
+    weights = {key: array for (_, key), array in random_weights([cell], 2, rng).items()}
+    sequences = [rng.normal(size=(length, 2)) for length in (3, 5, 1)]
+    for x, *own in zip(sequences, *run(cell, weights, sequences), strict=True):
+        expected = twin_of(name, cell, weights, x.tolist())
+        np.testing.assert_allclose(np.concatenate(own, axis=1), expected, rtol=1e-12, atol=1e-14)
 
 
 @each_variant
@@ -115,8 +130,9 @@ def test_gradients_of_variants_of_any_width_equal_central_differences(name, H, r
     assert_gradient_is_right_along_a_direction(of_width(VARIANTS[name].cell, H), X, rng)
 
 
+@interpreted
 @pytest.mark.parametrize("H", [3, 17])
-@each_variant
+@pytest.mark.parametrize("name", VARIANTS)
 def test_what_is_beyond_the_units_never_matters(name, H, rng):
     """Neither in inputs, states and gradients that are given, nor in memory that is used again."""
     cells, offsets = [of_width(VARIANTS[name].cell, H)], np.cumsum([0, *LENGTHS])

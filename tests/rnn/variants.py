@@ -38,7 +38,7 @@ VARIANTS = {
     "NOAF": Variant(LSTM(3, output_activation="identity"), variant(read=same)),
     "NIG": Variant(LSTM(3, without="input_gate"), variant(without="input_gate")),
     "NFG": Variant(LSTM(3, without="forget_gate"), variant(without="forget_gate")),
-    "NOG": Variant(LSTM(3, without="output_gate"), variant(without="output_gate"), True),
+    "NOG": Variant(LSTM(3, without="output_gate"), variant(without="output_gate")),
     "FGR": Variant(LSTM(3, full_gate_recurrence=True), variant(full=True), True),
     "diagonal peepholes": Variant(PeepholeLSTM(3), variant(peepholes="diagonal"), True),
     "full peepholes": Variant(PeepholeLSTM(3, "full"), variant(peepholes="full"), True),

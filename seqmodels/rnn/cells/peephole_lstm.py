@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...jit import inline_here
 from ...products import add_outer, add_product, padded
 from ...simd import load, sigmoid, store, tanh
 from ..pointwise import pointwise
@@ -97,6 +98,7 @@ def derivative(d_hidden, d_memory, gates, saved, before, memory_before, weights)
     return d, d, d_hidden - d_hidden, (d_new * f + d_i * weights[0] + d_f * weights[1],)
 
 
+@inline_here
 def weigh_peepholes(n, first, after, batch, tape, out):
     """Add the gradients over n rows of peepholes (1, 3 H) to `out`."""
     gates, memory, H = tape.gates, tape.memory, tape.memory.shape[1]
