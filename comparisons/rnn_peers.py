@@ -2,8 +2,9 @@
 
 PyTorch gets what is fastest there: time-major batches, one-hot inputs made beforehand (they are not timed; an
 embedding in front of identity weights was up to five times slower), `nn.LSTM`, `nn.GRU` or `nn.RNN` with oneDNN,
-the fused Adam. Its second bias, which only doubles the step of the first, is zero and frozen. The offset that
-seqmodels adds to the raw outputs, the logarithm of the symbols' frequencies, stands in the output bias.
+the fused Adam. Its second bias, which only doubles the step of the first, is zero and frozen; of a GRU, all but the
+part for the candidate, whose other gradients are set to zero. The offset that seqmodels adds to the raw outputs, the
+logarithm of the symbols' frequencies, stands in the output bias.
 """
 
 import numpy as np
@@ -44,14 +45,18 @@ class TorchNetwork:
             self.layer.weight_ih_l0: weights.input,
             self.layer.weight_hh_l0: weights.recurrent,
             self.layer.bias_ih_l0: weights.bias,
-            self.layer.bias_hh_l0: np.zeros_like(weights.bias),
+            self.layer.bias_hh_l0: weights.recurrent_bias,
             self.output.weight: weights.output,
             self.output.bias: weights.output_bias,
         }
         with torch.no_grad():
             for parameter, value in values.items():
                 parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))
-        self.layer.bias_hh_l0.requires_grad_(False)
+        if kind == "GRU":
+            free = torch.arange(len(weights.bias)) >= 2 * weights.n_hidden
+            self.layer.bias_hh_l0.register_hook(lambda gradient: gradient * free)
+        else:
+            self.layer.bias_hh_l0.requires_grad_(False)
         trained = [parameter for parameter in values if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(trained, learning_rate, fused=True)
 

@@ -15,6 +15,9 @@ class Weights:
         self.input = weights["weight_ih_l0"][:, kept]  # (G H, V + 1)
         self.recurrent = weights["weight_hh_l0"]  # (G H, H)
         self.bias = weights["bias_l0"]  # (G H,)
+        self.recurrent_bias = np.zeros_like(self.bias)
+        if "bias_hn_l0" in weights:
+            self.recurrent_bias[-self.n_hidden :] = weights["bias_hn_l0"]
         self.output = weights["weight_out"]  # (V, H)
         offset = np.log(model.marginal_.probabilities).astype(self.input.dtype)
         self.output_bias = weights["bias_out"] + offset  # (V,)

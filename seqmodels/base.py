@@ -10,6 +10,7 @@ from .arrays import map_arrays
 from .emissions.base import Emission
 from .emissions.categorical import Categorical, CategoricalParameters
 from .emissions.default import default_emission
+from .forms import as_context
 from .predictive import Predictive
 from .sequences import Sequences
 from .threads import one_blas_thread
@@ -27,10 +28,16 @@ class SequenceModel(BaseEstimator):
     A belief is an array whose leading axis runs over sequences.
     """
 
+    #: Whether sequences may have a context, which :meth:`start` then takes and beliefs carry on.
+    takes_context = False
+
     # ---------------------------------------------------------------- what a model defines
 
     def start(self, n):
-        """The belief about n sequences before anything is seen: an array (n, ...)."""
+        """The belief about n sequences before anything is seen: an array (n, ...).
+
+        A model that takes contexts has a second argument, their vectors (n, C).
+        """
         raise TypeError(f"{type(self).__name__} does not define start")
 
     def predictive(self, belief):
@@ -47,7 +54,7 @@ class SequenceModel(BaseEstimator):
 
     # ---------------------------------------------------------------- fitting
 
-    def fit(self, X, y=None, *, validation=None, lengths=None, sample_weight=None):
+    def fit(self, X, y=None, *, validation=None, lengths=None, sample_weight=None, context=None):
         """Estimate the model from sequences.
 
         Parameters
@@ -61,6 +68,9 @@ class SequenceModel(BaseEstimator):
             Lengths of the sequences in X, where X is one array.
         sample_weight : array (N,), optional
             How often each sequence counts.
+        context : array (N, C), optional
+            For networks: a vector that conditions each sequence as a whole, and that all methods then ask for. The
+            `validation` sequences bring theirs along, see :meth:`Sequences.with_context`.
 
         Returns
         -------
@@ -71,9 +81,9 @@ class SequenceModel(BaseEstimator):
         ValueError, TypeError
             Naming the argument, the sequence and the position. The model is then as it was before.
         """
-        return self._learn(self._fit, X, lengths, sample_weight, validation)
+        return self._learn(self._fit, X, lengths, sample_weight, validation, context=context)
 
-    def _learn(self, estimate, X, lengths, sample_weight, validation=None, onwards=False):
+    def _learn(self, estimate, X, lengths, sample_weight, validation=None, onwards=False, context=None):
         """Call ``estimate(sequences, validation, weights)`` on checked data; if it fails, nothing has changed.
 
         Training that goes `onwards` reads data as the model does already.
@@ -81,6 +91,8 @@ class SequenceModel(BaseEstimator):
         before = dict(self.__dict__)
         try:
             sequences = Sequences.wrap(X, lengths)
+            if context is not None:
+                sequences = sequences.with_context(context)
             if sequences.given is not None:
                 raise ValueError("X has observations that are merely given; such sequences can be scored only")
             if self.emission is not None and not isinstance(self.emission, Emission):
@@ -108,11 +120,39 @@ class SequenceModel(BaseEstimator):
         sequences = self._as_symbols_or_numbers(sequences, sequences.alphabet, name)
         self.family_.check(sequences, name)
         self.n_features_in_ = sequences.n_features
-        self._template = replace(sequences[np.array([], dtype=int)])
+        self._n_context = None if sequences.context is None else sequences.context.shape[1]
+        self._refuse_context(sequences.context)
+        self._template = replace(sequences[np.array([], dtype=int)], context=None)
         return sequences
 
-    def _known(self, X, lengths=None, name="X"):
-        """Data after fit: checked against what fit saw, symbols in the model's codes."""
+    def _known(self, X, lengths=None, name="X", context=None):
+        """Data after fit: checked against what fit saw, symbols in the model's codes, with a context if fit had one."""
+        sequences = self._observed(X, lengths, name)
+        if context is not None:
+            sequences = sequences.with_context(context)
+        self._check_context(sequences.context, len(sequences), name)
+        return sequences
+
+    def _check_context(self, context, n, name="X"):
+        """Raise a ValueError unless n sequences have the kind of context (n, C) that they had in fit, or none."""
+        self._refuse_context(context)
+        expected = self.__dict__.get("_n_context")
+        if context is None and expected is not None:
+            raise ValueError(
+                f"{name} has no context, and the model was fitted with one: context=, an array ({n}, {expected}), or "
+                "Sequences.with_context is accepted"
+            )
+        if context is not None and expected is None:
+            raise ValueError("context is given, and the model was fitted without one; None is accepted")
+        if context is not None and context.shape[1] != expected:
+            raise ValueError(f"context has {context.shape[1]} columns; the model was fitted to {expected}")
+
+    def _refuse_context(self, context):
+        if context is not None and not self.takes_context:
+            raise ValueError(f"{type(self).__name__} takes no context; a network, such as RNN(LSTM(64)), does")
+
+    def _observed(self, X, lengths=None, name="X"):
+        """The same data, whatever context they have."""
         if "family_" not in self.__dict__:  # to ask scikit-learn takes as long as to score a short sequence
             check_is_fitted(self, "family_")
         sequences = Sequences.wrap(X, lengths, name=name)
@@ -145,34 +185,37 @@ class SequenceModel(BaseEstimator):
 
     # ---------------------------------------------------------------- likelihood
 
-    def log_likelihoods(self, X, lengths=None):
+    def log_likelihoods(self, X, lengths=None, context=None):
         """The terms log p(x_t given x_<t), in nats.
+
+        Here and in all methods: `lengths` are those of the sequences in X, where X is one array, and `context`
+        (N, C) is for networks that were fitted with one.
 
         Returns
         -------
         list of N arrays (T,)
             0 where an observation is missing.
         """
-        sequences = self._known(X, lengths)
+        sequences = self._known(X, lengths, context=context)
         return sequences.split(np.where(sequences.missing.all(axis=1), 0.0, self._terms(sequences)))
 
-    def log_likelihood(self, X, lengths=None):
+    def log_likelihood(self, X, lengths=None, context=None):
         """Log-likelihood (N,) of each sequence, in nats."""
-        sequences = self._known(X, lengths)
+        sequences = self._known(X, lengths, context=context)
         return sequences.per_sequence(np.where(sequences.scored, self._terms(sequences), 0.0))
 
-    def score(self, X, y=None, lengths=None):
+    def score(self, X, y=None, lengths=None, context=None):
         """Mean log-likelihood in nats per observed time step; higher is better."""
-        sequences = self._known(X, lengths)
+        sequences = self._known(X, lengths, context=context)
         return mean_term(self._terms(sequences), sequences)
 
-    def aic(self, X, lengths=None):
+    def aic(self, X, lengths=None, context=None):
         """Akaike's information criterion, ``2 p - 2 log L``; lower is better."""
-        return 2 * self.n_parameters_ - 2 * float(self.log_likelihood(X, lengths).sum())
+        return 2 * self.n_parameters_ - 2 * float(self.log_likelihood(X, lengths, context).sum())
 
-    def bic(self, X, lengths=None):
+    def bic(self, X, lengths=None, context=None):
         """Bayesian information criterion, ``p log M - 2 log L`` over M observed steps; lower is better."""
-        sequences = self._known(X, lengths)
+        sequences = self._known(X, lengths, context=context)
         penalty = self.n_parameters_ * np.log(sequences.scored.sum())
         return float(penalty - 2 * self.log_likelihood(sequences).sum())
 
@@ -183,11 +226,15 @@ class SequenceModel(BaseEstimator):
             terms[rows] = self.predictive(belief).log_density_of(values)
         return terms
 
+    def _start(self, n, context):
+        """The belief at the start, in a context (n, C) or in none."""
+        return self.start(n) if context is None else self.start(n, context)
+
     def _walk(self, sequences):
         """For each step t: the rows of the observations, the belief before them, and their values."""
         order = sequences.longest_first()
         lengths, starts = sequences.lengths[order], sequences.offsets[order]
-        belief = self.start(len(order))
+        belief = self._start(len(order), None if sequences.context is None else sequences.context[order])
         for t in range(lengths[0]):
             n = int((lengths > t).sum())
             belief, rows = belief[:n], starts[:n] + t
@@ -206,11 +253,11 @@ class SequenceModel(BaseEstimator):
 
     # ---------------------------------------------------------------- prediction
 
-    def predict_next(self, X, lengths=None):
+    def predict_next(self, X, lengths=None, context=None):
         """The `Predictive` over the N next observations, given each whole sequence."""
-        return self.predictive(self._beliefs_after(self._known(X, lengths)))
+        return self.predictive(self._beliefs_after(self._known(X, lengths, context=context)))
 
-    def predict(self, X, n_steps=1, beam_width=None, lengths=None):
+    def predict(self, X, n_steps=1, beam_width=None, lengths=None, context=None):
         """Point forecasts of the next observations: the mean, or the most probable value for symbols.
 
         Parameters
@@ -222,13 +269,15 @@ class SequenceModel(BaseEstimator):
         beam_width : int, optional
             For symbols: instead of the most probable symbol at each step, the most probable continuation as a
             whole, as found by beam search of this width.
+        lengths, context : optional
+            As for :meth:`log_likelihoods`.
 
         Returns
         -------
         list of N arrays (n_steps,) or (n_steps, D)
         """
         check_count("n_steps", n_steps)
-        beliefs = self._beliefs_after(self._known(X, lengths))
+        beliefs = self._beliefs_after(self._known(X, lengths, context=context))
         if beam_width is not None:
             return [
                 self._template.outside(self._beam(beliefs[n : n + 1], n_steps, beam_width)) for n in range(len(beliefs))
@@ -236,7 +285,7 @@ class SequenceModel(BaseEstimator):
         generator = np.random.default_rng(getattr(self, "random_state", None))
         return [self._template.outside(points) for points in self._point_forecasts(beliefs, n_steps, generator)]
 
-    def forecast(self, X, n_steps, n_samples=N_PATHS, lengths=None):
+    def forecast(self, X, n_steps, n_samples=N_PATHS, lengths=None, context=None):
         """Distributions of the next observations, one step ahead and more.
 
         Parameters
@@ -247,8 +296,8 @@ class SequenceModel(BaseEstimator):
         n_samples : int
             Where there is no closed form beyond the first step, the forecast of each sequence is a mixture over so
             many paths, sampled with the seed `random_state`; an HMM knows it exactly.
-        lengths : list of int, optional
-            Lengths of the sequences in X, where X is one array.
+        lengths, context : optional
+            As for :meth:`log_likelihoods`.
 
         Returns
         -------
@@ -258,7 +307,7 @@ class SequenceModel(BaseEstimator):
         """
         check_count("n_steps", n_steps)
         check_count("n_samples", n_samples)
-        beliefs = self._beliefs_after(self._known(X, lengths))
+        beliefs = self._beliefs_after(self._known(X, lengths, context=context))
         return self._ahead(beliefs, n_steps, n_samples, np.random.default_rng(getattr(self, "random_state", None)))
 
     def _ahead(self, beliefs, n_steps, n_samples, generator):
@@ -309,6 +358,7 @@ class SequenceModel(BaseEstimator):
         top_k=None,
         top_p=None,
         random_state=None,
+        context=None,
     ):
         """Draw sequences from the model.
 
@@ -323,13 +373,15 @@ class SequenceModel(BaseEstimator):
             For symbols: draw from the k most probable ones, or from the fewest whose probability reaches p.
         random_state : int, optional
             Seed.
+        context : array (n_sequences, C), optional
+            For networks that were fitted with one: a vector that conditions each sample.
 
         Returns
         -------
         list of `n_sequences` arrays (length,) or (length, D), or strings
         """
         generator = np.random.default_rng(random_state)
-        belief = self._start_sampling(n_sequences, length, prefix)
+        belief = self._start_sampling(n_sequences, length, prefix, context)
         values = self._draw(belief, length, generator, temperature, top_k, top_p)
         return [self._template.outside(sequence) for sequence in values]
 
@@ -343,27 +395,36 @@ class SequenceModel(BaseEstimator):
             belief = self.update(belief, values[:, t])
         return values
 
-    def _start_sampling(self, n_sequences, length, prefix):
+    def _start_sampling(self, n_sequences, length, prefix, context=None):
         check_is_fitted(self, "family_")
         check_count("n_sequences", n_sequences)
         check_count("length", length)
+        context = None if context is None else as_context(context, n_sequences)
+        self._check_context(context, n_sequences, "sample" if prefix is None else "prefix")
         if prefix is None:
-            return self.start(n_sequences)
-        belief = self._beliefs_after(self._known([prefix], name="prefix"))
-        return np.repeat(belief, n_sequences, axis=0)
+            return self._start(n_sequences, context)
+        past = self._observed([prefix], name="prefix")
+        if context is not None:
+            return self._beliefs_after(past[np.zeros(n_sequences, dtype=int)].with_context(context))
+        return np.repeat(self._beliefs_after(past), n_sequences, axis=0)
 
-    def stream(self):
-        """An object that follows one sequence, observation by observation."""
+    def stream(self, context=None):
+        """An object that follows one sequence, observation by observation; `context` (C,) is for networks with one."""
+        return Stream(self, self._start_stream(context))
+
+    def _start_stream(self, context):
         check_is_fitted(self, "family_")
-        return Stream(self)
+        context = None if context is None else as_context(np.atleast_2d(context), 1)
+        self._check_context(context, 1, "stream")
+        return self._start(1, context)
 
 
 class Stream:
     """One sequence as it arrives: `predictive` is what is expected next, `update(x)` sees it."""
 
-    def __init__(self, model):
+    def __init__(self, model, belief):
         self._model = model
-        self._belief = model.start(1)
+        self._belief = belief
 
     @property
     def predictive(self):
@@ -372,7 +433,7 @@ class Stream:
 
     def update(self, x):
         """See one observation, and return its log density under what was expected, in nats."""
-        self._seen = self._model._known([[x]], name="x").values
+        self._seen = self._model._observed([[x]], name="x").values
         term = float(self.predictive.log_density_of(self._seen)[0])
         self._belief = self._model.update(self._belief, self._seen)
         return term

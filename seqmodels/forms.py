@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-__all__ = ["MISSING", "as_array", "encode_symbols", "item_as_array", "listed", "split_at"]
+__all__ = ["MISSING", "as_array", "as_context", "encode_symbols", "item_as_array", "listed", "split_at"]
 
 MISSING = -1  # the code of a missing symbol
 
@@ -15,6 +15,21 @@ def as_array(X, name):
     array = np.asarray(X)
     if array.ndim not in (1, 2):
         raise ValueError(f"{name} has {array.ndim} dimensions; with lengths, (M,) or (M, D) is accepted")
+    return array
+
+
+def as_context(context, n):
+    """One vector of finite numbers for each of n sequences, an array (n, C)."""
+    accepted = f"a vector of numbers for each of the {n} sequences, ({n}, C), is accepted"
+    try:
+        array = np.asarray(context, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(f"context is {context!r}; {accepted}") from None
+    if array.ndim != 2 or len(array) != n or array.shape[1] == 0:
+        raise ValueError(f"context has shape {array.shape}; {accepted}")
+    if not np.all(finite := np.isfinite(array)):
+        i, column = np.argwhere(~finite)[0]
+        raise ValueError(f"context[{i}], column {column} is {array[i, column]}; finite numbers are accepted")
     return array
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .forms import MISSING, as_array, encode_symbols, item_as_array, listed, split_at
+from .forms import MISSING, as_array, as_context, encode_symbols, item_as_array, listed, split_at
 
 __all__ = ["Sequences"]
 
@@ -31,6 +31,8 @@ class Sequences:
     given : array (N,), optional
         How many leading observations of each sequence only condition the rest and are not scored
         themselves; see :meth:`given_past`.
+    context : array (N, C), optional
+        A vector that conditions each sequence as a whole; see :meth:`with_context`.
     """
 
     values: np.ndarray
@@ -38,6 +40,7 @@ class Sequences:
     alphabet: tuple | None = None
     form: str = "rows"
     given: np.ndarray | None = None
+    context: np.ndarray | None = None
 
     # ---------------------------------------------------------------- made from what users have
 
@@ -167,7 +170,8 @@ class Sequences:
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], lengths)
         given = None if self.given is None else self.given[chosen]
-        return replace(self, values=self.values[rows], offsets=offsets, given=given)
+        context = None if self.context is None else self.context[chosen]
+        return replace(self, values=self.values[rows], offsets=offsets, given=given, context=context)
 
     def __iter__(self):
         return (self[n] for n in range(len(self)))
@@ -261,12 +265,29 @@ class Sequences:
         """The same sequences, of which the first `given` (N,) observations only condition the rest."""
         return replace(self, given=np.minimum(np.broadcast_to(given, len(self)), self.lengths))
 
+    def with_context(self, context):
+        """The same sequences, each with a vector that conditions all of it.
+
+        A network takes such sequences wherever it takes ``context=``; scikit-learn cuts them into folds as one.
+
+        Parameters
+        ----------
+        context : array (N, C)
+
+        Raises
+        ------
+        ValueError, TypeError
+            Unless there is one vector of finite numbers for each sequence.
+        """
+        return replace(self, context=as_context(context, len(self)))
+
     def first(self, lengths):
         """The first `lengths` (N,) observations of each sequence; sequences of length zero are left out."""
         lengths = np.minimum(np.broadcast_to(lengths, len(self)), self.lengths)
         kept = self.positions < np.repeat(lengths, self.lengths)
         offsets = np.concatenate([[0], np.cumsum(lengths[lengths > 0])])
-        return replace(self, values=self.values[kept], offsets=offsets, given=None)
+        context = None if self.context is None else self.context[lengths > 0]
+        return replace(self, values=self.values[kept], offsets=offsets, given=None, context=context)
 
     def longest_first(self):
         """The order (N,) in which lengths fall; equal lengths keep their order."""

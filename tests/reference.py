@@ -74,7 +74,8 @@ def usable(before, alphabet):
 
 # -------------------------------------------------------------------- recurrent networks, one number at a time
 # Weights lie as PyTorch documents them: W_ih (G H, I) and W_hh (G H, H), one block of H rows a gate, in the order
-# i f g o (LSTM) and r z n (GRU). A step maps (x, h, c, W_ih, W_hh, b) to (h, c), all of them lists.
+# i f g o (LSTM) and r z n (GRU). A step maps (x, h, c, W_ih, W_hh, b) and what other weights the cell has to (h, c),
+# all of them lists.
 
 
 def logistic(x):
@@ -113,14 +114,15 @@ def lstm_step(x, h, c, W_ih, W_hh, b):
     return new_h, new_c
 
 
-def gru_step_reset_after(x, h, c, W_ih, W_hh, b):
-    """As torch.nn.GRU: n = tanh(W_in x + b_in + r * (W_hn h)), h' = (1 - z) * n + z * h."""
+def gru_step_reset_after(x, h, c, W_ih, W_hh, b, b_hn=None):
+    """As torch.nn.GRU: n = tanh(W_in x + b_in + r * (W_hn h + b_hn)), h' = (1 - z) * n + z * h."""
+    b_hn = [0.0] * len(h) if b_hn is None else b_hn
     (W_r, W_z, W_n), (R_r, R_z, R_n), (b_r, b_z, b_n) = blocks(W_ih, 3), blocks(W_hh, 3), blocks(b, 3)
     new = []
     for j in range(len(h)):
         r = logistic(dot(W_r[j], x) + dot(R_r[j], h) + b_r[j])
         z = logistic(dot(W_z[j], x) + dot(R_z[j], h) + b_z[j])
-        n = math.tanh(dot(W_n[j], x) + b_n[j] + r * dot(R_n[j], h))
+        n = math.tanh(dot(W_n[j], x) + b_n[j] + r * (dot(R_n[j], h) + b_hn[j]))
         new.append((1 - z) * n + z * h[j])
     return new, c
 
@@ -138,13 +140,13 @@ def gru_step_reset_before(x, h, c, W_ih, W_hh, b):
     return new, c
 
 
-def run_layer(step, inputs, W_ih, W_hh, b):
+def run_layer(step, inputs, W_ih, W_hh, b, *others):
     """Hidden states and memories of one sequence of input vectors, both starting at zero."""
     H = len(W_hh[0])
     h, c = [0.0] * H, [0.0] * H
     hidden, memory = [], []
     for x in inputs:
-        h, c = step(x, h, c, W_ih, W_hh, b)
+        h, c = step(x, h, c, W_ih, W_hh, b, *others)
         hidden.append(h)
         memory.append(c)
     return hidden, memory
@@ -159,8 +161,10 @@ def network_terms(sequence, steps, weights, read, start, log_density):
     weights = {name: array.tolist() for name, array in weights.items()}
     inputs = [start, *(read(x) for x in sequence[:-1])]
     for layer, step in enumerate(steps):
-        W_ih, W_hh = weights[f"weight_ih_l{layer}"], weights[f"weight_hh_l{layer}"]
-        inputs, _ = run_layer(step, inputs, W_ih, W_hh, weights.get(f"bias_l{layer}", [0.0] * len(W_hh)))
+        own = {name: array for name, array in weights.items() if name.endswith(f"_l{layer}")}
+        W_ih, W_hh = own.pop(f"weight_ih_l{layer}"), own.pop(f"weight_hh_l{layer}")
+        b = own.pop(f"bias_l{layer}", [0.0] * len(W_hh))
+        inputs, _ = run_layer(step, inputs, W_ih, W_hh, b, *own.values())
     V, b = weights["weight_out"], weights["bias_out"]
     return [
         log_density(x, [dot(row, h) + b_r for row, b_r in zip(V, b, strict=True)])

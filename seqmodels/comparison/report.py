@@ -131,9 +131,10 @@ def _samples(comparison):
     length = int(min(LONGEST_SAMPLE, np.median(test.lengths)))
     count = 10 if test.alphabet is None and length <= SHORT and test.n_features > 1 else 3
     blocks = {"The data": [test[n][:length] for n in range(min(count, len(test)))]}
+    context = {} if test.context is None else {"context": test.context[np.arange(count) % len(test)]}
     for row in comparison.table:
         model = comparison.models[row.model]
-        blocks[row.label] = model.sample(count, length, random_state=comparison.seed)
+        blocks[row.label] = model.sample(count, length, random_state=comparison.seed, **context)
     draw = _writer() if test.alphabet is not None else _drawer(test)
     return "".join(
         f'<h3>{html.escape(label)}</h3><div class="samples">{"".join(map(draw, samples))}</div>'

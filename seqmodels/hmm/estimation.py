@@ -20,7 +20,7 @@ __all__ = ["Estimation"]
 class Estimation:
     """What an HMM does to be trained."""
 
-    def fit(self, X, y=None, *, states=None, validation=None, lengths=None, sample_weight=None):
+    def fit(self, X, y=None, *, states=None, validation=None, lengths=None, sample_weight=None, context=None):
         """Estimate the model from sequences.
 
         Parameters
@@ -37,6 +37,8 @@ class Estimation:
             Lengths of the sequences in X, where X is one array.
         sample_weight : array (N,), optional
             How often each sequence counts.
+        context : None
+            Is for networks; nothing else is accepted.
 
         Returns
         -------
@@ -49,7 +51,7 @@ class Estimation:
         """
         estimate = functools.partial(self._fit, states=states, lengths=lengths)
         onwards = bool(self.warm_start) and hasattr(self, "emission_")
-        return self._learn(estimate, X, lengths, sample_weight, validation, onwards)
+        return self._learn(estimate, X, lengths, sample_weight, validation, onwards, context)
 
     def _fit(self, sequences, validation, weights, states=None, lengths=None):
         chain, states = self._checked(sequences, weights, states, lengths)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from ..base import N_PATHS, SequenceModel, Stream, check_count, point_of
 from .decoding import decode, log_probabilities_of
@@ -82,13 +81,13 @@ class HiddenStates(SequenceModel):
 
     def sample(
         self, n_sequences=1, length=100, *, prefix=None, temperature=1.0, top_k=None, top_p=None,
-        random_state=None, return_states=False,
+        random_state=None, return_states=False, context=None,
     ):  # fmt: skip
         """Draw sequences from the model.
 
         Parameters
         ----------
-        n_sequences, length, prefix, temperature, top_k, top_p, random_state
+        n_sequences, length, prefix, temperature, top_k, top_p, random_state, context
             As for every model, see :meth:`SequenceModel.sample`.
         return_states : bool
             Also return hidden states, drawn from their distribution given each sample (and the prefix). The samples
@@ -99,7 +98,7 @@ class HiddenStates(SequenceModel):
         list of `n_sequences` sequences, and with `return_states` a list of as many arrays (length,) of int
         """
         generator = np.random.default_rng(random_state)
-        belief = self._start_sampling(n_sequences, length, prefix)
+        belief = self._start_sampling(n_sequences, length, prefix, context)
         values = self._draw(belief, length, generator, temperature, top_k, top_p)
         samples = [self._template.outside(sequence) for sequence in values]
         if not return_states:
@@ -139,13 +138,12 @@ class HiddenStates(SequenceModel):
                 raise ValueError(f"X[{number}] has probability zero under the model; it has no path to draw")
         return found
 
-    def stream(self):
+    def stream(self, context=None):
         """An object that follows one sequence, observation by observation.
 
         Besides what is expected next it knows the state: `filter` (K,) is p(z_t given x_<=t) after each update.
         """
-        check_is_fitted(self, "family_")
-        return StateStream(self)
+        return StateStream(self, self._start_stream(context))
 
 
 class StateStream(Stream):

@@ -6,7 +6,7 @@ from ..arrays import mean_and_variance
 from ..forms import MISSING
 from ..jit import kernel
 
-__all__ = ["DenseInput", "SymbolInput", "input_for"]
+__all__ = ["DenseInput", "SymbolInput", "centre_and_scale", "input_for", "standardised"]
 
 FARTHEST = 1e6
 """Standard deviations at which inputs are cut off: any further, and hidden states could overflow."""
@@ -69,7 +69,7 @@ class DenseInput:
     def encode(self, values):
         """Input vectors (n, I) of values (n, D)."""
         missing = np.isnan(values)
-        numbers = np.where(missing, 0.0, np.clip((values - self.centre) / self.scale, -FARTHEST, FARTHEST))
+        numbers = np.where(missing, 0.0, standardised(values, self.centre, self.scale))
         flags = [missing] if self.flags else []
         return np.concatenate([numbers, *flags, np.zeros((len(values), 1))], axis=1).astype(self.dtype)
 
@@ -91,14 +91,22 @@ def input_for(sequences, dtype):
     """The input layer for data of this kind."""
     if sequences.alphabet is not None:
         return SymbolInput(len(sequences.alphabet))
-    values, missing = sequences.values.astype(float), sequences.missing
-    if np.all((values == 0) | (values == 1) | missing):
-        centre, scale = np.zeros(sequences.n_features), np.ones(sequences.n_features)
-    else:
-        centre, variance = mean_and_variance(values)
-        scale = np.sqrt(variance)
-        scale = np.where(scale > 0, scale, 1.0)
-    return DenseInput(centre, scale, bool(missing.any()), dtype)
+    centre, scale = centre_and_scale(sequences.values.astype(float))
+    return DenseInput(centre, scale, bool(sequences.missing.any()), dtype)
+
+
+def centre_and_scale(values):
+    """Mean and standard deviation (D,) of each column of values (n, D); 0 and 1 where all are zeros and ones."""
+    if np.all((values == 0) | (values == 1) | np.isnan(values)):
+        return np.zeros(values.shape[1]), np.ones(values.shape[1])
+    centre, variance = mean_and_variance(values)
+    scale = np.sqrt(variance)
+    return centre, np.where(scale > 0, scale, 1.0)
+
+
+def standardised(values, centre, scale):
+    """Values (n, D) in standard deviations from the centre, none too far away."""
+    return np.clip((values - centre) / scale, -FARTHEST, FARTHEST)
 
 
 @kernel

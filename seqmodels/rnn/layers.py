@@ -7,8 +7,8 @@ import numpy as np
 from ..jit import inline_here
 from ..products import aligned, pack, pack_transposed, padded, panels_for
 from ..simd import panel_width
-from .recurrence import Tape, Weights
-from .units import UNITS, clear, wide_columns
+from .recurrence import Gradient, Tape, Weights
+from .units import UNITS, Axis, clear, wide_columns, wide_row
 
 __all__ = ["EIGHT", "OUTPUT", "Layout", "Stack", "in_turn"]
 
@@ -38,8 +38,8 @@ class Layout:
 class Stack:
     """Causal layers, each reading the hidden states of the one below.
 
-    Inside, every layer is as wide as a multiple of :data:`~seqmodels.rnn.units.UNITS`. What is beyond its
-    units has no weight to anything, and its gradients are dropped.
+    Inside, every layer has a multiple of :data:`~seqmodels.rnn.units.UNITS` units, and of outputs. What is beyond
+    those of the cell has no weight to anything, and its gradients are dropped.
 
     Parameters
     ----------
@@ -48,42 +48,64 @@ class Stack:
 
     def __init__(self, cells):
         self.cells = cells
-        self.wide = [padded(int(cell.n_hidden), UNITS) for cell in cells]
-        widths = [n for cell, width in zip(cells, self.wide, strict=True) for n in (width, _n_memory(cell, width))]
+        self.wide = [Axis(1, cell.n_hidden).wide for cell in cells]
+        self.outputs = [Axis(1, cell.n_outputs) for cell in cells]
+        widths = [axis.wide for cell, own in zip(cells, self.outputs, strict=True) for axis in (own, cell.memory)]
         self.n_state = sum(widths)
         ends = np.cumsum(widths).tolist()
         self._parts = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
-        self.n_outputs = self.wide[-1]
+        self.n_outputs = self.outputs[-1].wide
 
-    def weight_shapes(self, n_inputs):
-        """Shapes of all weights by (layer, name)."""
+    def weight_shapes(self, n_inputs, n_context=0):
+        """Shapes of all weights by (layer, name); the lowest layer has some for a context, where there is one."""
         shapes = {}
+        if n_context:
+            shapes[0, "context"] = n_context, self.cells[0].n_gates * self.cells[0].n_hidden
         for layer, cell in enumerate(self.cells):
             for name, shape in cell.weight_shapes(n_inputs).items():
                 shapes[layer, name] = shape
-            n_inputs = cell.n_hidden
+            n_inputs = cell.n_outputs
         return shapes
 
-    def gradient_shapes(self, n_inputs, symbols, dtype):
+    def axes(self, n_inputs, n_context=0):
+        """Along which axes the weights stand, by (layer, name): those of rows, unless it is a vector, and columns."""
+        axes = {}
+        for layer, cell in enumerate(self.cells):
+            gates = Axis(cell.n_gates, cell.n_hidden)
+            axes |= {(layer, "input"): (Axis(1, n_inputs), gates), (layer, "bias"): (gates,)}
+            axes |= {(layer, name): own for name, own in cell.recurrent_axes().items()}
+            if n_context and layer == 0:
+                axes[0, "context"] = Axis(1, n_context), gates
+            n_inputs = cell.n_outputs
+        return axes
+
+    def gradient_shapes(self, n_inputs, symbols, dtype, n_context=0):
         """Shapes of the arrays by (layer, name) in which gradients are added up: whole panels, whole tiles."""
         shapes = {}
-        for layer, (cell, width) in enumerate(zip(self.cells, self.wide, strict=True)):
-            columns = padded(cell.n_gates * width, panel_width(dtype))
-            if symbols and layer == 0:
-                shapes[layer, "input"] = n_inputs, cell.n_gates * cell.n_hidden
-            else:
-                shapes[layer, "input"] = padded(n_inputs, EIGHT), columns
-            shapes |= {(layer, "bias"): (1, columns), (layer, "recurrent"): (width, columns)}
-            n_inputs = width
+        for (layer, name), (*rows, columns) in self.axes(n_inputs, n_context).items():
+            n_rows = rows[0].wide if rows else 1
+            if name == "input" and layer == 0:
+                n_rows = n_inputs if symbols else padded(n_inputs, EIGHT)
+            wide = padded(columns.wide, panel_width(dtype))
+            shapes[layer, name] = n_rows, columns.length if symbols and (layer, name) == (0, "input") else wide
         return shapes
 
-    def initial_weights(self, n_inputs, generator):
+    def gradients(self, arrays):
+        """The `Gradient` of each layer, of arrays by (layer, name)."""
+        return [
+            Gradient(arrays[n, "input"], arrays[n, "bias"], tuple(arrays[n, name] for name in cell.recurrent_axes()))
+            for n, cell in enumerate(self.cells)
+        ]
+
+    def initial_weights(self, n_inputs, generator, n_context=0):
         """Weights to start from by (layer, name)."""
         weights = {}
+        if n_context:
+            weights[0, "context"] = self.cells[0].initial_weights(n_context, generator)["input"]
         for layer, cell in enumerate(self.cells):
             for name, array in cell.initial_weights(n_inputs, generator).items():
                 weights[layer, name] = array
-            n_inputs = cell.n_hidden
+            n_inputs = cell.n_outputs
         return weights
 
     def split_state(self, state):
@@ -104,18 +126,18 @@ class Stack:
     def tapes(self, arena, n_sequences, n_rows, dtype, derivative):
         """Room for a run over so many sequences and rows; `derivative` says whether it will be run back."""
         tapes, panel = [], panel_width(dtype)
-        for layer, (cell, width) in enumerate(zip(self.cells, self.wide, strict=True)):
+        for layer, (cell, width, outputs) in enumerate(zip(self.cells, self.wide, self.outputs, strict=True)):
             gates_shape = n_rows, padded(cell.n_gates * width, panel)
             n_later = n_rows if derivative else 0
             shapes = {
-                "hidden": (n_sequences + n_rows, width),
-                "memory": (n_sequences + n_rows, _n_memory(cell, width)),
+                "hidden": (n_sequences + n_rows, outputs.wide),
+                "memory": (n_sequences + n_rows, cell.memory.wide),
                 "gates": gates_shape,
                 "saved": (n_rows, cell.n_saved * width),
-                "d_hidden": (n_later, padded(width, panel)),
+                "d_hidden": (n_later, padded(outputs.wide, panel)),
                 "d_recurrent": (0 if cell.additive else n_later, gates_shape[1]),
-                "d_later": (n_sequences, padded(width, panel)),
-                "d_memory": (n_sequences, _n_memory(cell, width)),
+                "d_later": (n_sequences, padded(outputs.wide, panel)),
+                "d_memory": (n_sequences, cell.memory.wide),
                 "scratch": cell.scratch_shape(n_sequences, width, panel),
             }
             arrays = {name: arena.array((layer, name), shape, dtype) for name, shape in shapes.items()}
@@ -125,19 +147,15 @@ class Stack:
         return tapes
 
 
-def _n_memory(cell, width):
-    return width if cell.has_memory else 0
-
-
 def _prepared(cell, width, weights, symbols, has_below, derivative, calls):
     """The weights of one layer of h units, `width` with the padding."""
     matrix = weights["input"]
     h, G, I, dtype = cell.n_hidden, cell.n_gates, len(matrix), matrix.dtype
     bias = aligned((1, padded(G * width, panel_width(dtype))), dtype)
+    if "bias" in weights:
+        bias = wide_row(weights["bias"], Axis(G, h), calls)
     below = panels_for(G * width, padded(I, UNITS) if derivative and has_below else 0, dtype)
     columns = wide_columns(h, G, width)
-    if cell.bias:
-        calls.append((np.copyto, (bias[0, : G * width].reshape(G, width)[:, :h], weights["bias"].reshape(G, h))))
     if len(below):
         calls.append((pack_transposed, (matrix, columns, below)))
     if not symbols:
@@ -145,7 +163,7 @@ def _prepared(cell, width, weights, symbols, has_below, derivative, calls):
         packed = panels_for(n_inputs, G * width, dtype)
         calls.append((pack, (matrix, columns, n_inputs, packed)))
         matrix = packed
-    return Weights(G, h, matrix, below, bias, cell.packed(weights, width, derivative, calls))
+    return Weights(G, h, width, matrix, below, bias, cell.packed(weights, width, derivative, calls))
 
 
 def in_turn(kernels):
@@ -161,6 +179,10 @@ def in_turn(kernels):
         ``begin(n, layers)``: n sequences start from zero.
     carry : function
         ``carry(n, row, layers)``: n sequences start from what stands from `row` on.
+    resume : function
+        ``resume(state, column, layers)``: sequences start from `state` (n, ...), of these layers from `column` on.
+    leave : function
+        ``leave(sizes, n_rows, state, column, layers)``: writes to `state` what stands after the last step of each.
     """
     (_, forward, backward, _), *others = kernels
 
@@ -174,9 +196,31 @@ def in_turn(kernels):
         _copy(n, row, layers[0].tape.hidden)
         _copy(n, row, layers[0].tape.memory)
 
+    @inline_here
+    def resume(state, column, layers):
+        hidden, memory = layers[0].tape.hidden, layers[0].tape.memory
+        for b in range(len(state)):
+            for j in range(hidden.shape[1]):
+                hidden[b, j] = state[b, column + j]
+            for j in range(memory.shape[1]):
+                memory[b, j] = state[b, column + hidden.shape[1] + j]
+
+    @inline_here
+    def leave(sizes, n_rows, state, column, layers):
+        hidden, memory = layers[0].tape.hidden, layers[0].tape.memory
+        left, row = 0, sizes[0] + n_rows
+        for t in range(len(sizes) - 1, -1, -1):
+            row -= sizes[t]
+            for b in range(left, sizes[t]):  # the sequences that end here
+                for j in range(hidden.shape[1]):
+                    state[b, column + j] = hidden[row + b, j]
+                for j in range(memory.shape[1]):
+                    state[b, column + hidden.shape[1] + j] = memory[row + b, j]
+            left = sizes[t]
+
     if not others:
-        return forward, backward, begin, carry
-    forward_above, backward_above, begin_above, carry_above = in_turn(others)
+        return forward, backward, begin, carry, resume, leave
+    forward_above, backward_above, begin_above, carry_above, resume_above, leave_above = in_turn(others)
 
     @inline_here
     def begin_all(n, layers):
@@ -189,6 +233,17 @@ def in_turn(kernels):
         carry_above(n, row, layers[1:])
 
     @inline_here
+    def resume_all(state, column, layers):
+        resume(state, column, layers)
+        resume_above(state, column + layers[0].tape.hidden.shape[1] + layers[0].tape.memory.shape[1], layers[1:])
+
+    @inline_here
+    def leave_all(sizes, n_rows, state, column, layers):
+        leave(sizes, n_rows, state, column, layers)
+        above = column + layers[0].tape.hidden.shape[1] + layers[0].tape.memory.shape[1]
+        leave_above(sizes, n_rows, state, above, layers[1:])
+
+    @inline_here
     def forward_all(sizes, source, first_input, layers):
         forward(sizes, source, first_input, layers[:1])
         forward_above(sizes, layers[0].tape.hidden, sizes[0], layers[1:])
@@ -199,7 +254,7 @@ def in_turn(kernels):
         backward_above(batch, sizes, tape.hidden, sizes[0], layers[1:], tape.d_hidden)
         backward(batch, sizes, source, first_input, layers[:1], d_below)
 
-    return forward_all, backward_all, begin_all, carry_all
+    return forward_all, backward_all, begin_all, carry_all, resume_all, leave_all
 
 
 @inline_here

@@ -6,8 +6,10 @@ from sklearn.utils.validation import check_is_fitted
 from ..arrays import map_arrays
 from ..base import SequenceModel, mean_term
 from ..emissions import Categorical
+from ..forms import as_context
 from ..predictive import Predictive
 from .cells import LSTM, Cell
+from .context import ContextInput
 from .inputs import input_for
 from .layers import OUTPUT
 from .network import Network
@@ -16,6 +18,12 @@ from .packing import Arena
 from .training import train
 
 __all__ = ["RNN"]
+
+TITLES = {
+    "input": "weight_ih", "recurrent": "weight_hh", "candidate_bias": "bias_hn", "projection": "weight_hr",
+    "context": "weight_context",
+}  # fmt: skip
+"""PyTorch's names of weights, where ours are others."""
 
 
 class RNN(SequenceModel):
@@ -36,6 +44,10 @@ class RNN(SequenceModel):
         The largest number of passes over the training sequences.
     batch_size : int
         Sequences an update.
+    truncation : int or None
+        Truncated backpropagation through time: an update for every so many steps of a batch. Hidden states are
+        carried on from one to the next and gradients are not; sequences leave the batch where they end. None goes
+        back to the start of each sequence.
     clip_norm, clip_value : float or None
         Limits of the gradient's norm, and of each of its entries.
     validation_fraction : float
@@ -60,7 +72,9 @@ class RNN(SequenceModel):
     ----------
     weights_ : dict of arrays
         In PyTorch's layout and order of gates; "weight_ih_l0" is (G H, I), for symbols I counts the symbols,
-        the unknown one, a missing one and the start. "weight_out" is (R, H).
+        the unknown one, a missing one and the start. "weight_out" is (R, H). Of PyTorch's two biases there is the
+        sum; only GRU(reset="after") needs the part of the second that cannot be added, "bias_hn_l0" (H,). Where
+        sequences have a context of C numbers, "weight_context_l0" is (G H, C): it gives each a bias of its own.
     marginal_ : NamedTuple
         Parameters of the family that a raw output of zero stands for.
     history_ : list of dict
@@ -73,6 +87,8 @@ class RNN(SequenceModel):
         The family used.
     """
 
+    takes_context = True
+
     def __init__(
         self,
         cell=None,
@@ -81,6 +97,7 @@ class RNN(SequenceModel):
         optimizer=None,
         max_epochs=50,
         batch_size=32,
+        truncation=None,
         clip_norm=1.0,
         clip_value=None,
         validation_fraction=0.1,
@@ -96,6 +113,7 @@ class RNN(SequenceModel):
         self.optimizer = optimizer
         self.max_epochs = max_epochs
         self.batch_size = batch_size
+        self.truncation = truncation
         self.clip_norm = clip_norm
         self.clip_value = clip_value
         self.validation_fraction = validation_fraction
@@ -120,10 +138,11 @@ class RNN(SequenceModel):
         row_weights = None if weights is None else np.repeat(weights, sequences.lengths)
         self.marginal_ = self.family_.fit_marginal(sequences, row_weights)
         inputs = input_for(sequences, self.dtype)
-        self._network = network = Network(inputs, cells, self.family_, self.marginal_, self.dtype)
+        context = None if sequences.context is None else ContextInput(sequences.context, self.dtype)
+        self._network = network = Network(inputs, cells, self.family_, self.marginal_, self.dtype, context)
         self._weights, self._ready_for = network.initial_weights(generator), None
         self.history_ = []
-        weighted, arena = network.weighted(sequences, row_weights), Arena()
+        weighted, arena = network.weighted(sequences, row_weights, self.truncation), Arena()
 
         def validate(vector):
             terms = network.terms(network.ready(vector), validation, n_jobs=self.n_jobs)
@@ -137,7 +156,10 @@ class RNN(SequenceModel):
 
         outcome = train(
             self._weights,
-            lambda vector, which: network.loss_and_gradient(vector, weighted, which, arena, self.n_jobs),
+            lambda vector, window: network.loss_and_gradient(
+                vector, weighted, window.which, arena, self.n_jobs, window.state
+            ),
+            lambda which: network.windows(weighted, which),
             len(sequences),
             None if validation is None else validate,
             optimizer,
@@ -163,6 +185,8 @@ class RNN(SequenceModel):
             value = getattr(self, name)
             if not (isinstance(value, int | np.integer) and value >= least):
                 raise ValueError(f"{name} is {value!r}; integers from {least} are accepted")
+        if not (self.truncation is None or (isinstance(self.truncation, int | np.integer) and self.truncation >= 1)):
+            raise ValueError(f"truncation is {self.truncation!r}; integers from 1 and None are accepted")
         for name in ("clip_norm", "clip_value"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -209,10 +233,9 @@ class RNN(SequenceModel):
     def weights_(self):
         """Weights by name, in PyTorch's layout; copies."""
         check_is_fitted(self, "_network")
-        names = {"input": "weight_ih_l{}", "recurrent": "weight_hh_l{}", "bias": "bias_l{}"}
         weights = {}
         for (layer, name), array in self._network.named(self._weights).items():
-            title = f"{name}_out" if layer == OUTPUT else names[name].format(layer)
+            title = f"{name}_out" if layer == OUTPUT else f"{TITLES.get(name, name)}_l{layer}"
             weights[title] = array.T.copy()
         return weights
 
@@ -230,9 +253,11 @@ class RNN(SequenceModel):
     def __getstate__(self):
         return super().__getstate__() | ({"_ready_for": None} if hasattr(self, "_ready_for") else {})
 
-    def start(self, n):
+    def start(self, n, context=None):
         ready = self._ready
-        return self._network.start_state(ready, n)
+        context = None if context is None else as_context(context, n)
+        self._check_context(context, n, "start")
+        return self._network.start_state(ready, n, context)
 
     def predictive(self, belief):
         parameters = self._network.parameters_of(self._ready, belief)

@@ -15,7 +15,8 @@ from .layers import EIGHT, OUTPUT, Layout, Stack
 from .packing import Arena, Batch, longest_first, measure, windows
 from .passes import Counts, Reading, passes_of
 from .rooms import Ready, Room
-from .units import UNITS
+from .truncation import Window, cut, windows_in_turn
+from .units import UNITS, Axis
 
 __all__ = ["Network", "Weighted"]
 
@@ -23,7 +24,6 @@ LARGEST_SHARD = 32  # sequences that one thread trains on together
 LARGEST_BATCH = 64  # sequences that one thread scores together
 WINDOW = 1 << 17  # gates that are held at once while scoring, so that they stay in cache
 LITTLE_WORK, MUCH_WORK = 3.5e7, 3e8  # multiplications and additions
-TINY = float(np.finfo(float).tiny)
 N_OUTPUTS = 1 << 17  # raw outputs that are held at once, so that they stay in cache
 
 
@@ -32,7 +32,9 @@ class Weighted(NamedTuple):
 
     reading: Reading
     counts: Counts
-    masses: np.ndarray  # (N,) the number of observations that count
+    masses: np.ndarray  # (W,) the number of observations that count in each window
+    offsets: np.ndarray  # (N + 1,) of whole sequences; those of the reading are of windows (W + 1,)
+    firsts: np.ndarray | None  # (N + 1,) the first window of each sequence, where they are cut
 
 
 class Network:
@@ -50,10 +52,14 @@ class Network:
         The member of the family that fits all training data, which raw outputs of zero stand for.
     dtype : dtype
         Precision of weights and hidden states.
+    context : ContextInput, optional
+        What conditions whole sequences.
     """
 
-    def __init__(self, inputs, cells, family, marginal, dtype):
+    def __init__(self, inputs, cells, family, marginal, dtype, context=None):
         self.inputs = inputs
+        self.context = context
+        self.n_context = 0 if context is None else context.width
         self.stack = Stack(cells)
         self.family = family
         self.marginal = marginal
@@ -62,20 +68,21 @@ class Network:
         self.n_raw = R
         self._constant = np.flatnonzero(family.constant_raw(marginal))
         self._layout = Layout(
-            self.stack.weight_shapes(inputs.width)
-            | {(OUTPUT, "weight"): (cells[-1].n_hidden, R), (OUTPUT, "bias"): (R,)}
+            self.stack.weight_shapes(inputs.width, self.n_context)
+            | {(OUTPUT, "weight"): (cells[-1].n_outputs, R), (OUTPUT, "bias"): (R,)}
         )
         self.n_output_columns = columns = padded(padded(R, UNITS), panel_width(self.dtype))
         self._sums = Layout(
-            self.stack.gradient_shapes(inputs.width, inputs.symbols, self.dtype)
+            self.stack.gradient_shapes(inputs.width, inputs.symbols, self.dtype, self.n_context)
             | {(OUTPUT, "weight"): (H, columns), (OUTPUT, "bias"): (1, columns)},
             multiple=panel_width(np.float32),
         )
+        self._axes = self.stack.axes(inputs.width, self.n_context)
         self._pieces = np.array([piece for key in self._layout.shapes for piece in self._pieces_of(key)])
         self.n_output_rows = min(128, max(32, N_OUTPUTS // columns))
         self._compiled = family.compiled(marginal, self.dtype)
         self.shapes, self.n_weights = self._layout.shapes, self._layout.size
-        self.n_parameters = self.n_weights - len(self._constant) * cells[-1].n_hidden
+        self.n_parameters = self.n_weights - len(self._constant) * cells[-1].n_outputs
 
     @cached_property
     def _passes(self):
@@ -93,12 +100,16 @@ class Network:
         Start and step from row to row in the one, the same in the other, rows and columns.
         """
         (start, shape), (wide_start, wide_shape) = self._layout.place(key), self._sums.place(key)
-        n_rows, n_columns = (1, *shape)[-2:]
-        own, wide = n_columns, n_columns
-        if key[0] != OUTPUT and n_columns < wide_shape[1]:
-            own, wide = self.stack.cells[key[0]].n_hidden, self.stack.wide[key[0]]
-        for gate in range(n_columns // own):
-            yield start + gate * own, n_columns, wide_start + gate * wide, wide_shape[1], n_rows, own
+        *rows, columns = self._axes.get(key, [Axis(1, n) for n in shape])
+        (n_row_blocks, n_rows), (n_blocks, own) = rows[0] if rows else (1, 1), columns
+        row_block, block, wide_step = rows[0].block if rows else 1, columns.block, wide_shape[1]
+        if columns.length == wide_step:  # nothing is padded
+            n_blocks, own = 1, columns.length
+        for number in range(n_row_blocks):
+            for gate in range(n_blocks):
+                place = start + number * n_rows * columns.length + gate * own
+                wide_place = wide_start + number * row_block * wide_step + gate * block
+                yield place, columns.length, wide_place, wide_step, n_rows, own
 
     def named(self, vector):
         """Views of a vector (W,) as arrays by (layer, name)."""
@@ -117,7 +128,7 @@ class Network:
         """A vector (W,) to start from: the cells' own choice, and zero above them."""
         vector = np.zeros(self.n_weights, self.dtype)
         weights = self.named(vector)
-        for key, array in self.stack.initial_weights(self.inputs.width, generator).items():
+        for key, array in self.stack.initial_weights(self.inputs.width, generator, self.n_context).items():
             weights[key][...] = array
         return vector
 
@@ -144,15 +155,38 @@ class Network:
 
     def read(self, sequences):
         """What the network reads at each observation of a `Sequences`, and what is to be predicted there."""
-        return Reading(self.inputs.read(sequences.values, sequences.offsets), sequences.values, sequences.offsets)
+        encoded = self.inputs.read(sequences.values, sequences.offsets)
+        context = self._encoded_context(len(sequences), sequences.context)
+        return Reading(encoded, sequences.values, sequences.offsets, context)
 
-    def weighted(self, sequences, row_weights=None):
-        """The same for training; `row_weights` (M,) say how often each observation counts."""
+    def _encoded_context(self, n, context):
+        """What conditions n sequences, (n, C) or (n, 0)."""
+        return np.empty((n, 0), self.dtype) if self.context is None else self.context.encode(context)
+
+    def _context(self, reading, which):
+        """What conditions some sequences, (n, C); None where nothing does."""
+        return None if self.context is None else reading.context[which]
+
+    def weighted(self, sequences, row_weights=None, truncation=None):
+        """The same for training; `row_weights` (M,) say how often each observation counts.
+
+        Where there is a `truncation`, sequences are cut into windows of so many steps.
+        """
         scored = sequences.scored
         plain = bool((scored | sequences.missing.all(axis=1)).all()) and row_weights is None
         counted = scored * (1.0 if row_weights is None else row_weights)
-        masses = np.add.reduceat(counted, sequences.offsets[:-1])
-        return Weighted(self.read(sequences), Counts(counted, plain), masses)
+        offsets, firsts = cut(sequences.offsets, truncation)
+        masses = np.add.reduceat(counted, offsets[:-1])
+        reading, firsts = self.read(sequences), None if truncation is None else firsts
+        if truncation is not None:
+            reading = reading._replace(offsets=offsets, context=np.repeat(reading.context, np.diff(firsts), axis=0))
+        return Weighted(reading, Counts(counted, plain), masses, sequences.offsets, firsts)
+
+    def windows(self, weighted, which):
+        """What updates on the sequences `which` learn from, one after the other: each `Window` for itself."""
+        if weighted.firsts is None:
+            return [Window(which, None, 1.0)]
+        return windows_in_turn(weighted.offsets, weighted.firsts, which, self.stack.n_state, self.dtype)
 
     # ---------------------------------------------------------------- scoring
 
@@ -175,7 +209,7 @@ class Network:
             with self._room(ready) as room:
                 n_rows_here, n_steps, _ = measure(reading.offsets, which)
                 held = min(n_rows_here, self._n_rows(n_rows, len(which)))
-                room.enter(ready, len(which), n_rows_here, n_steps, held)
+                room.enter(ready, len(which), n_rows_here, n_steps, held, self._context(reading, which))
                 self._passes.score(reading, which, room.batch, room.source, held, room.layers, room.output, terms)
 
         def score_in_windows(which):
@@ -210,7 +244,7 @@ class Network:
         size = min(len(batch.rows), self._n_rows(n_rows, B))
         state = np.zeros((B, self.stack.n_state), self.dtype)
         with self._room(ready) as room:
-            layers = room.enter(ready, B, 0, 0, size).layers
+            layers = room.enter(ready, B, 0, 0, size, self._context(reading, which)).layers
             for steps, rows in windows(batch.sizes, size):
                 n = rows.stop - rows.start
                 _fill(room.source, reading.encoded[batch.rows[rows]])
@@ -235,19 +269,23 @@ class Network:
 
     # ---------------------------------------------------------------- loss and gradient
 
-    def loss_and_gradient(self, vector, weighted, which, arena=None, n_jobs=None):
+    def loss_and_gradient(self, vector, weighted, which, arena=None, n_jobs=None, state=None):
         """Log-likelihood of some sequences, and the gradient of its negative mean over their observations.
+
+        Of windows it is the gradient that takes the state before them as given.
 
         Parameters
         ----------
         vector : array (W,)
         weighted : Weighted
         which : array of int
-            The sequences of the batch.
+            The sequences of the batch, or their windows where they are cut.
         arena : Arena, optional
             Memory to use again, update after update.
         n_jobs : int, optional
             Threads that share the batch, in shards that do not depend on their number.
+        state : array (n, U), optional
+            Hidden states and memories before each, longest first; zero by default. Those after them are left there.
 
         Returns
         -------
@@ -262,14 +300,19 @@ class Network:
         ready = self.ready(vector, arena, derivative=True)
         which = longest_first(reading.offsets, which)
         M, _, _ = measure(reading.offsets, which)
-        shards = _shards(which, shard_size(len(which), LARGEST_SHARD, 6 * self.n_weights * M))
+        size = shard_size(len(which), LARGEST_SHARD, 6 * self.n_weights * M)
+        shards = _shards(which, size)
+        states = [None] * len(shards) if state is None else _shards(state, size)
         sums, rooms = arena.rooms(len(shards), self._sums.size, self.dtype, lambda memory: Room(self, memory))
         run = self._shard if self._passes.shard else self._shard_in_parts
-        tasks = list(zip(shards, rooms[: len(shards)], strict=True))
+        tasks = list(zip(shards, rooms[: len(shards)], states, strict=True))
         found = in_threads(lambda task: run(ready, weighted, *task), tasks, n_jobs)
-        mass = max(float(np.add.reduce(weighted.masses[which])), TINY)
+        for number in range(len(shards) if state is not None else 0):
+            state[number :: len(shards)] = states[number]
+        mass = float(np.add.reduce(weighted.masses[which]))
+        scale = -1 / mass if mass > 0 else 0.0  # windows, and sequences, may have no observation at all
         gradient = arena.array("gradient", (self.n_weights,), self.dtype)
-        _collect(sums[: len(shards)], self._pieces, self.dtype.type(-1 / mass), gradient[None])
+        _collect(sums[: len(shards)], self._pieces, self.dtype.type(scale), gradient[None])
         self._hold_constant(gradient)
         return sum(found), mass, gradient
 
@@ -278,25 +321,32 @@ class Network:
         if len(self._constant):
             self.named(gradient)[OUTPUT, "weight"][:, self._constant] = 0
 
-    def _shard(self, ready, weighted, which, room):
-        """Log-likelihood of some sequences; adds up the gradients."""
+    def _shard(self, ready, weighted, which, room, state):
+        """Log-likelihood of some sequences; adds up the gradients, and leaves the state after them in `state`."""
         n_rows, n_steps, _ = measure(weighted.reading.offsets, which)
-        room.enter(ready, len(which), n_rows, n_steps)
-        return self._passes.shard(
+        context = self._context(weighted.reading, which)
+        room.enter(ready, len(which), n_rows, n_steps, context=context)
+        log_likelihood = self._passes.shard(
             weighted.reading, weighted.counts, which, room.batch, room.source, room.layers, room.output, room.sums,
-            room.nothing,
+            room.nothing, room.nothing if state is None else state,
         )  # fmt: skip
+        if context is not None:
+            room.weigh_context(room.batch.sizes[:n_steps], context)
+        return log_likelihood
 
-    def _shard_in_parts(self, ready, weighted, which, room):
+    def _shard_in_parts(self, ready, weighted, which, room, state):
         """The same under a family whose gradient is not for kernels."""
         reading, B = weighted.reading, len(which)
         batch = Batch.of(reading.offsets, which)
         M = len(batch.rows)
-        layers, source, gradients = room.enter(ready, B, M, 0).layers, room.source, room.gradients
+        context = self._context(reading, which)
+        layers, source, gradients = room.enter(ready, B, M, 0, context=context).layers, room.source, room.gradients
         tape = layers[-1].tape
         _fill(source, reading.encoded[batch.rows])
-        self._put(layers, np.zeros((B, self.stack.n_state), self.dtype))
+        self._put(layers, np.zeros((B, self.stack.n_state), self.dtype) if state is None else state)
         self._passes.forward(batch.sizes, source, layers)
+        if state is not None:
+            state[...] = _states(layers, B + batch.last)
         weight = ready.weights[OUTPUT, "weight"]
         log_likelihood, d_weight, d_bias = 0.0, np.zeros_like(weight), np.zeros(self.n_raw, self.dtype)
         tape.d_hidden[:M] = 0
@@ -312,6 +362,8 @@ class Network:
             d_weight += hidden.T @ d_raw
             d_bias += d_raw.sum(axis=0)
         self._passes.backward(batch, batch.sizes, source, layers, room.sums, room.nothing)
+        if context is not None:
+            room.weigh_context(batch.sizes, context)
         gradients[OUTPUT, "weight"][: len(weight), : self.n_raw] = d_weight
         gradients[OUTPUT, "bias"][0, : self.n_raw] = d_bias
         return log_likelihood
@@ -338,42 +390,50 @@ class Network:
         odds = np.full((1, padded(len(offset), LANES)), -np.inf)
         raw, codes = np.empty((n, self.n_output_columns), self.dtype), np.empty((T, n), dtype=np.int64)
         with self._room(ready) as room:
-            (layer,) = room.enter(ready, n, 0, 0, n).layers
+            (layer,) = room.enter(ready, n, 0, 0, n, self._context_in(state)).layers
             self._put([layer], state)
             cell.kernels().generate(
                 uniforms, 1 / temperature, layer.weights, layer.tape, ready.output[0], raw, offset, odds, codes
             )
         return codes
 
-    def start_state(self, ready, n):
-        """Hidden states and memories (n, U) once the start has been read."""
+    def start_state(self, ready, n, context=None):
+        """Hidden states and memories (n, U) once the start has been read, and encoded contexts (n, C) beside them."""
         state = np.zeros((n, self.stack.n_state), self.dtype)
+        state = np.concatenate([state, self._encoded_context(n, context)], axis=1)
         return self._advance(state, self.inputs.start(n), ready)
 
+    def _context_in(self, state):
+        """The context (n, C) that a state (n, U + C) carries on; None where there is none."""
+        return None if self.context is None else state[:, self.stack.n_state :]
+
     def next_state(self, ready, state, values):
-        """Hidden states and memories (n, U) after reading values (n, D)."""
+        """Hidden states and memories (n, U), and what else a state carries on, after reading values (n, D)."""
         return self._advance(state, self.inputs.encode(values), ready)
 
     def _advance(self, state, encoded, ready):
         n = len(state)
         with self._room(ready) as room:
-            layers = room.enter(ready, n, 0, 0, n).layers
+            layers = room.enter(ready, n, 0, 0, n, self._context_in(state)).layers
             _fill(room.source, encoded)
             self._put(layers, state)
             self._passes.forward(np.array([n]), room.source, layers)
-            return _states(layers, slice(n, 2 * n))
+            states = _states(layers, slice(n, 2 * n))
+        return states if self.context is None else np.concatenate([states, self._context_in(state)], axis=1)
 
     def states_after(self, ready, sequences, batch_size=None, n_rows=None, n_jobs=None):
-        """Hidden states and memories (N, U) after all of each sequence."""
-        reading, states = self.read(sequences), np.empty((len(sequences), self.stack.n_state), self.dtype)
+        """Hidden states and memories (N, U) after all of each sequence, and contexts (N, C) beside them."""
+        reading, U = self.read(sequences), self.stack.n_state
+        states = np.empty((len(sequences), U + self.n_context), self.dtype)
+        states[:, U:] = reading.context
 
         def follow(which):
             for batch, rows, n_before, layers in self._sweep(ready, reading, which, n_rows):
                 last = batch.last
                 ending = (rows.start <= last) & (last < rows.stop)
-                before = _states(layers, last[ending] - rows.start + n_before)
+                states[which[ending], :U] = _states(layers, last[ending] - rows.start + n_before)
                 encoded = self.inputs.encode(reading.values[batch.rows[last[ending]]])
-                states[which[ending]] = self._advance(before, encoded, ready)
+                states[which[ending]] = self._advance(states[which[ending]], encoded, ready)
 
         in_threads(follow, self._batches(sequences, batch_size), n_jobs)
         return states
@@ -396,7 +456,7 @@ def shard_size(n, largest, work):
 def _shards(order, size):
     """Dealt out one by one, so that no shard has all the long sequences."""
     n_shards = -(-len(order) // size)
-    return [order[number::n_shards] for number in range(n_shards)]
+    return [np.ascontiguousarray(order[number::n_shards]) for number in range(n_shards)]
 
 
 def _fill(source, encoded):

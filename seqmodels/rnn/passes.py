@@ -21,6 +21,7 @@ class Reading(NamedTuple):
     encoded: np.ndarray  # (M,) or (M, I) what stands before each observation
     values: np.ndarray  # (M, D) the observations
     offsets: np.ndarray  # (N + 1,)
+    context: np.ndarray  # (N, C) what conditions each sequence, or (N, 0)
 
 
 class Counts(NamedTuple):
@@ -52,8 +53,10 @@ class Passes(NamedTuple):
     backward: Callable
     """``backward(batch, sizes, source, layers, gradients, nothing)``, once `d_hidden` of the top layer is there."""
     shard: Callable
-    """``shard(reading, counts, which, batch, source, layers, output, gradients, nothing) -> log-likelihood``: all of
-    an update but the steps of the weights. `gradients` is the memory of all gradients, `nothing` has no columns."""
+    """``shard(reading, counts, which, batch, source, layers, output, gradients, nothing, state) -> log-likelihood``:
+    all of an update but the steps of the weights. `gradients` is the memory of all gradients, `nothing` has no
+    columns. Sequences start from `state` (n, U), where those after them are left, or from zero where it has no
+    rows."""
     score: Callable
     """``score(reading, which, batch, source, n_held, layers, output, terms)``: the terms (M,) of some sequences, in
     windows of at most `n_held` rows, or one step."""
@@ -74,7 +77,7 @@ def passes_of(kernels, compiled=None, family=""):
         Its name.
     """
     key = " / ".join([*(own.key for own in kernels), family])
-    run, run_back, begin, carry = in_turn(kernels)
+    run, run_back, begin, carry, resume, leave = in_turn(kernels)
 
     @kernel(key=key, **ARITHMETIC)
     def forward(sizes, source, layers):
@@ -91,13 +94,18 @@ def passes_of(kernels, compiled=None, family=""):
     above = above_layers(gradient, family)
 
     @kernel(key=key, **ARITHMETIC)
-    def shard(reading, counts, which, batch, source, layers, output, gradients, nothing):
+    def shard(reading, counts, which, batch, source, layers, output, gradients, nothing, state):
         n_rows, n_steps = lay_out(reading.offsets, which, batch)
         sizes = batch.sizes[:n_steps]
         _read(n_rows, reading.encoded, batch.rows, 0, source)
         gradients[:] = 0
-        begin(len(which), layers)
+        if len(state) == 0:
+            begin(len(which), layers)
+        else:
+            resume(state, 0, layers)
         run(sizes, source, 0, layers)
+        if len(state) > 0:
+            leave(sizes, n_rows, state, 0, layers)
         log_likelihood = above(n_rows, len(which), reading.values, counts, batch, layers[-1].tape, output)
         run_back(batch, sizes, source, 0, layers, nothing)
         return log_likelihood

@@ -9,16 +9,19 @@ __all__ = ["project", "weigh_input"]
 
 
 @inline_here
-def project(n, source, first, weights, H, gates, row):
+def project(n, source, first, weights, gates, row):
     """Write the projected inputs (n, G H) of the gates, the bias included."""
+    H = weights.width
     if source.ndim == 1:  # a symbol picks a row of the weights: never a one-hot product
+        last = len(weights.bias) - 1
+        if weights.n_units != H:
+            spread(n, weights.bias, gates, row)
         for b in range(n):
             if weights.n_units == H:
                 for j in range(0, weights.n_gates * H, UNITS):
                     own = load(weights.input, source[first + b], j, UNITS)
-                    store(gates, row + b, j, load(weights.bias, 0, j, UNITS) + own)
+                    store(gates, row + b, j, load(weights.bias, min(b, last), j, UNITS) + own)
                 continue
-            spread(1, weights.bias, gates, row + b)
             for g in range(weights.n_gates):
                 add(weights.n_units, weights.input, source[first + b], g * weights.n_units, gates, row + b, g * H)
     else:
@@ -27,8 +30,9 @@ def project(n, source, first, weights, H, gates, row):
 
 
 @inline_here
-def weigh_input(n, source, first, batch, weights, H, gates, row, out):
+def weigh_input(n, source, first, batch, weights, gates, row, out):
     """Add the gradients of the input weights over n rows."""
+    H = weights.width
     if source.ndim == 1:
         for b in range(n):
             for g in range(weights.n_gates):

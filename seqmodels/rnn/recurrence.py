@@ -18,20 +18,25 @@ from .generation import draw
 from .projection import project, weigh_input
 from .units import READ, UNITS, WRITE, add_rows, clear, units_in_block
 
-__all__ = ["Gradient", "Kernels", "Layer", "Tape", "Weights", "pointwise", "unroll"]
+__all__ = ["Gradient", "Kernels", "Layer", "Tape", "Weights", "pointwise", "unroll", "weigh_hidden"]
 
 WEIGHED = 1 << 17
 """Gradients of gates that are gathered before those of the weights are added up: what stays in cache."""
 
 
 class Weights(NamedTuple):
-    """Weights of a layer of h units, H with the padding, ready for its kernels."""
+    """Weights of a layer of h units, H with the padding, ready for its kernels.
+
+    The hidden state that the layer hands up and on has a width of its own, P with the padding: that of the units,
+    unless the cell projects it.
+    """
 
     n_gates: int  # G
     n_units: int  # h
+    width: int  # H
     input: np.ndarray  # for symbols (S, G h) as they are, of h units; else (I, G H) in panels
     below: np.ndarray  # (G H, I) in panels: its transpose, where there is a layer below
-    bias: np.ndarray  # (1, G H), zero where the layer has none
+    bias: np.ndarray  # (1, G H), or (B, G H) for each sequence its own; zero where the layer has none
     recurrent: tuple  # as the cell wants them
 
 
@@ -39,17 +44,17 @@ class Tape(NamedTuple):
     """What the forward pass of a layer leaves for the backward pass, and what both work on.
 
     The first B rows of hidden states and memories are what a run starts from. Arrays may have more rows, and
-    more columns to whole panels.
+    more columns to whole panels. A cell may have no memory, or several of H side by side.
     """
 
-    hidden: np.ndarray  # (B + M, H)
-    memory: np.ndarray  # (B + M, H) or (B + M, 0)
+    hidden: np.ndarray  # (B + M, P)
+    memory: np.ndarray  # (B + M, H), (B + M, 0) or more
     gates: np.ndarray  # (M, G H): projected inputs, then the gates, then the gradients of projected inputs
     saved: np.ndarray  # (M, ...)
-    d_hidden: np.ndarray  # (M, H), from above
+    d_hidden: np.ndarray  # (M, P), from above; a step may add to it what came from the step after
     d_recurrent: np.ndarray  # (M, G H), gradients of the recurrent products; the same as `gates` where these are equal
-    d_later: np.ndarray  # (B, H)
-    d_memory: np.ndarray  # (B, H) or (B, 0)
+    d_later: np.ndarray  # (B, P)
+    d_memory: np.ndarray  # as wide as the memory
     scratch: np.ndarray
 
 
@@ -58,7 +63,7 @@ class Gradient(NamedTuple):
 
     input: np.ndarray  # (S, G h) or (I, G H)
     bias: np.ndarray  # (1, G H)
-    recurrent: np.ndarray  # (H, G H)
+    recurrent: tuple  # of arrays, in the order of the cell's recurrent weights: matrices, vectors as rows
 
 
 class Layer(NamedTuple):
@@ -109,15 +114,15 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
     key : str
         Names the cell and its options in the disk cache.
     weigh_recurrent : function, optional
-        ``weigh_recurrent(n, first, batch, hidden, saved, d_recurrent, out)``: adds the gradients of the recurrent
-        weights over n rows to `out`. By default these weights multiply the hidden state one step before.
+        ``weigh_recurrent(n, first, batch, tape, out)``: adds the gradients of the recurrent weights over n rows to
+        the arrays in the tuple `out`. By default there is one, which multiplies the hidden state one step before.
 
     Returns
     -------
     Kernels
     """
     step, step_backward = inline_here(step), inline_here(step_backward)
-    weigh_recurrent = inline_here(_weigh_hidden if weigh_recurrent is None else weigh_recurrent)
+    weigh_recurrent = inline_here(weigh_hidden if weigh_recurrent is None else weigh_recurrent)
     key = f"{key}, panels of {PANEL_BYTES} bytes"
 
     @kernel(key=key, **APART)
@@ -126,7 +131,7 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
         first = before = 0
         for n in sizes:
             after = sizes[0] + first
-            project(n, source, first_input + first, weights, hidden.shape[1], gates, first)
+            project(n, source, first_input + first, weights, gates, first)
             step(n, first, before, after, weights.recurrent, hidden, memory, gates, saved, scratch)
             before = after
             first += n
@@ -135,7 +140,7 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
     def backward(batch, sizes, source, first_input, layers, d_below):
         weights, tape, gradient = layers[0]
         hidden, memory, gates, saved, d_hidden, d_recurrent, d_later, d_memory, scratch = tape
-        H, B = hidden.shape[1], sizes[0]
+        B = sizes[0]
         n_weighed = max(32, WEIGHED // gates.shape[1])
         clear(0, B, d_later)
         clear(0, B, d_memory)
@@ -151,12 +156,12 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
             )  # fmt: skip
             n_later, later = n, first
             if end - first >= n_weighed or t == 0:
-                weigh_recurrent(end - first, first, batch, hidden, saved, d_recurrent, gradient.recurrent)
+                weigh_recurrent(end - first, first, batch, tape, gradient.recurrent)
                 add_rows(end - first, gates, first, gradient.bias)
-                weigh_input(end - first, source, first_input + first, batch, weights, H, gates, first, gradient.input)
+                weigh_input(end - first, source, first_input + first, batch, weights, gates, first, gradient.input)
                 if d_below.shape[1] > 0:
                     clear(first, end, d_below)
-                    product(end - first, weights.n_gates * H, gates, first, weights.below, d_below, first)
+                    product(end - first, weights.n_gates * weights.width, gates, first, weights.below, d_below, first)
                 end = first
 
     @kernel(key=key, **ARITHMETIC)
@@ -168,7 +173,7 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
             for b in range(n):
                 codes[t, b] = draw(raw, b, offset, sharpness, uniforms[t, b], odds)
             after = n - before
-            project(n, codes[t], 0, weights, hidden.shape[1], tape.gates, 0)
+            project(n, codes[t], 0, weights, tape.gates, 0)
             step(n, 0, before, after, weights.recurrent, hidden, tape.memory, tape.gates, tape.saved, tape.scratch)
             before = after
 
@@ -185,37 +190,42 @@ def _rows_of(sizes):
 
 
 @inline_here
-def _weigh_hidden(n, first, batch, hidden, saved, d_recurrent, out):
-    add_outer(n, hidden.shape[1], hidden, batch.before, first, d_recurrent, first, out, 0, out.shape[1])
+def weigh_hidden(n, first, batch, tape, out):
+    """Add the gradients over n rows of weights (P, G H) of the hidden state one step before, the first in `out`."""
+    add_outer(n, len(out[0]), tape.hidden, batch.before, first, tape.d_recurrent, first, out[0], 0, out[0].shape[1])
 
 
-def pointwise(equations, derivative, n_gates, n_saved=0, has_memory=False, additive=True):
+def pointwise(equations, derivative, n_gates, n_saved=0, has_memory=False, additive=True, n_vectors=0):
     """Steps of a cell whose equations hold for each unit by itself, once the recurrent product is known.
 
     Parameters
     ----------
     equations : function
-        ``equations(inputs, recurrent, before, memory) -> hidden, memory, gates, saved``, all of them vectors of
-        units: `inputs`, `recurrent` and `gates` are tuples of one vector a gate, `saved` one of `n_saved`. Where
-        the cell is additive, the inputs include the recurrent products, and `recurrent` holds zeros.
+        ``equations(inputs, recurrent, before, memory, weights) -> hidden, memory, gates, saved``, all of them
+        vectors of units: `inputs`, `recurrent` and `gates` are tuples of one vector a gate, `saved` one of `n_saved`,
+        `weights` one of the weights that each unit has for itself. Where the cell is additive, the inputs include
+        the recurrent products, and `recurrent` holds zeros.
     derivative : function
-        ``derivative(d_hidden, d_memory, gates, saved, before, memory_before) -> d_inputs, d_recurrent, d_before,
-        d_memory_before``, the first two tuples of one vector a gate.
+        ``derivative(d_hidden, d_memory, gates, saved, before, memory_before, weights) -> d_inputs, d_recurrent,
+        d_before, d_memory_before``, the first two tuples of one vector a gate.
     n_gates, n_saved : int
     has_memory : bool
         Whether the cell keeps a memory beside its hidden state.
     additive : bool
         Whether inputs and recurrent products enter as a sum only, so that `d_inputs` and `d_recurrent` are the
         same.
+    n_vectors : int
+        Weights that each unit has for itself; their gradients are for the cell's `weigh_recurrent`.
 
     Returns
     -------
     step, step_backward : functions for :func:`unroll`; the weights have the fields `recurrent` (H, G H), its
-        columns in the order of :func:`in_blocks`, and `transposed` (G H, H), both in panels.
+        columns in the order of :func:`in_blocks`, and `transposed` (G H, H), both in panels, and `vectors`
+        (1, H times their number).
     """
     equations, derivative = inline_here(equations), inline_here(derivative)
     read_gates, write_gates = READ[n_gates], WRITE[n_gates]
-    read_saved, write_saved = READ[n_saved], WRITE[n_saved]
+    read_saved, write_saved, read_vectors = READ[n_saved], WRITE[n_saved], READ[n_vectors]
     nothing = (-0.0,) * n_gates  # which leaves what it is added to as it is, and is never added in fact
 
     def step(n, first, before, after, weights, hidden, memory, gates, saved, scratch):
@@ -237,7 +247,8 @@ def pointwise(equations, derivative, n_gates, n_saved=0, has_memory=False, addit
                     old = load(memory, before + b, h, UNITS) if has_memory else own
                     inputs = read_gates(gates, first + b, h, H)
                     recurrent = nothing if additive else read_gates(scratch, b, h - block, span)
-                    new, new_memory, values, keep = equations(inputs, recurrent, own, old)
+                    alone = read_vectors(weights.vectors, 0, h, H)
+                    new, new_memory, values, keep = equations(inputs, recurrent, own, old, alone)
                     store(hidden, after + b, h, new)
                     write_gates(gates, first + b, h, H, values)
                     write_saved(saved, first + b, h, H, keep)
@@ -261,7 +272,8 @@ def pointwise(equations, derivative, n_gates, n_saved=0, has_memory=False, addit
                     d_new_memory = load(d_memory, b, h, UNITS) if has_memory else d_new
                     old = load(memory, before + b, h, UNITS) if has_memory else own
                     values, kept = read_gates(gates, first + b, h, H), read_saved(saved, first + b, h, H)
-                    d_in, d_product, d_direct, d_old = derivative(d_new, d_new_memory, values, kept, own, old)
+                    alone = read_vectors(weights.vectors, 0, h, H)
+                    d_in, d_product, d_direct, d_old = derivative(d_new, d_new_memory, values, kept, own, old, alone)
                     write_gates(gates, first + b, h, H, d_in)
                     if not additive:
                         write_gates(d_recurrent, first + b, h, H, d_product)

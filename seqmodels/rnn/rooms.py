@@ -1,15 +1,17 @@
 """Where a thread works: arrays that are furnished once and used again, call after call."""
 
 import operator
+from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
 
-from ..products import padded
+from ..products import aligned, padded
+from .context import add_up_steps
 from .layers import EIGHT, OUTPUT
 from .packing import Arena, Batch
 from .passes import Output
-from .recurrence import Gradient, Layer
+from .recurrence import Layer
 
 __all__ = ["Ready", "Room"]
 
@@ -37,10 +39,13 @@ class Room:
         self._network, self.sums, self._arena = network, sums, Arena()
         self._size, self._ready = (0, 0, 0, 0), None
         self.nothing = np.empty((0, 0), network.dtype)
-        self.gradients = None if sums is None else network.sums_in(sums)
+        self.gradients = defaultdict(lambda: self.nothing) if sums is None else network.sums_in(sums)
 
-    def enter(self, ready, n_sequences, n_rows, n_steps, n_held=None):
-        """The room itself, once it is large enough; `n_held` rows are held at once (all, by default)."""
+    def enter(self, ready, n_sequences, n_rows, n_steps, n_held=None, context=None):
+        """The room itself, once it is large enough; `n_held` rows are held at once (all, by default).
+
+        Where sequences have a context (n_sequences, C), they stand in its order.
+        """
         size = n_sequences, n_rows, n_steps, n_rows if n_held is None else n_held
         larger = any(map(operator.lt, self._size, size))
         if larger:
@@ -48,10 +53,21 @@ class Room:
             self._furnish(*self._size)
         if larger or self._ready is not ready:
             self._ready = ready
-            gradients = [self._of_layer(layer) for layer in range(len(self._tapes))]
-            self.layers = tuple(map(Layer, ready.layers, self._tapes, gradients))
+            weights, gradients = list(ready.layers), self._network.stack.gradients(self.gradients)
+            if self._biases is not None:
+                weights[0] = weights[0]._replace(bias=self._biases)
+            self.layers = tuple(map(Layer, weights, self._tapes, gradients))
             self.output = Output(*ready.output, *self._above)
+        if context is not None:
+            own = {name: array for (layer, name), array in ready.weights.items() if layer == 0}
+            self._network.context.write_biases(context, own, self.layers[0].weights, self._biases)
         return self
+
+    def weigh_context(self, sizes, context):
+        """Write the gradient of the weights of contexts (B, C), once those of the lowest layer's inputs are there."""
+        d_biases = self._arena.array("d_biases", (len(context), self._biases.shape[1]), self._network.dtype)
+        add_up_steps(sizes, self.layers[0].tape.gates, d_biases)
+        np.matmul(context.T, d_biases, out=self.gradients[0, "context"][: context.shape[1]])
 
     def _furnish(self, n_sequences, n_rows, n_steps, n_held):
         network, dtype = self._network, self._network.dtype
@@ -61,12 +77,9 @@ class Room:
         else:
             self.source = self._arena.array("source", (n_held, padded(network.inputs.width, EIGHT)), dtype)
         self._tapes = network.stack.tapes(self._arena, n_sequences, n_held, dtype, self.sums is not None)
+        self._biases = None
+        if network.context is not None:
+            self._biases = aligned((n_sequences, self._tapes[0].gates.shape[1]), dtype)
         raw = self._arena.array("raw", (network.n_output_rows, network.n_output_columns), dtype)
-        d_weight, d_bias = self._gradient(OUTPUT, "weight"), self._gradient(OUTPUT, "bias")
+        d_weight, d_bias = self.gradients[OUTPUT, "weight"], self.gradients[OUTPUT, "bias"]
         self._above = network.n_raw, network.constants, raw, np.empty(len(raw)), d_weight, d_bias
-
-    def _gradient(self, *key):
-        return self.nothing if self.gradients is None else self.gradients[key]
-
-    def _of_layer(self, layer):
-        return Gradient(*(self._gradient(layer, name) for name in Gradient._fields))

@@ -22,8 +22,8 @@ class Outcome(NamedTuple):
 
 
 def train(
-    weights, loss_and_gradient, n_sequences, validate, optimizer, *, max_epochs, batch_size, clip_norm, clip_value,
-    patience, generator, report,
+    weights, loss_and_gradient, windows, n_sequences, validate, optimizer, *, max_epochs, batch_size, clip_norm,
+    clip_value, patience, generator, report,
 ):  # fmt: skip
     """Minimise a loss over batches of sequences.
 
@@ -32,7 +32,10 @@ def train(
     weights : array (W,)
         Changed in place.
     loss_and_gradient : callable
-        Of (weights, numbers of the sequences in the batch): log-likelihood, mass, gradient.
+        Of (weights, what an update learns from): log-likelihood, mass, gradient.
+    windows : callable
+        Of the numbers of the sequences in a batch: what its updates learn from, one after the other. Each has
+        the share of the batch that is then `done`.
     n_sequences : int
     validate : callable or None
         Held-out nats per observation of weights. The best weights are kept, the initial ones included, and
@@ -67,16 +70,15 @@ def train(
     while not stop and epoch < max_epochs and since_best < patience:
         order = generator.permutation(n_sequences)
         log_likelihood = mass = unreported = 0.0
-        for first in range(0, n_sequences, batch_size):
+        for window, share in _epoch(windows, order, batch_size):
             with _overflow_allowed():
-                value, count, gradient = loss_and_gradient(weights, order[first : first + batch_size])
+                value, count, gradient = loss_and_gradient(weights, window)
                 _check_finite(epoch + 1, gradient, value)
                 clip(gradient, clip_norm, clip_value)
                 optimizer.update(weights, gradient, state)
             log_likelihood, mass, unreported = log_likelihood + value, mass + float(count), unreported + count
-            if unreported >= REPORT_EVERY and first + batch_size < n_sequences:
+            if unreported >= REPORT_EVERY and share < 1:
                 unreported = 0.0
-                share = (first + batch_size) / n_sequences
                 if stop := report(weights, record(epoch + share, log_likelihood / mass), False):
                     break
         epoch += 1
@@ -89,6 +91,14 @@ def train(
             since_best += 1
         stop = report(weights, record(float(epoch), log_likelihood / mass, value), True) or stop
     return Outcome(best, epoch, since_best >= patience)
+
+
+def _epoch(windows, order, batch_size):
+    """What each update learns from, and the share of the epoch that is done after it."""
+    for first in range(0, len(order), batch_size):
+        which = order[first : first + batch_size]
+        for window in windows(which):
+            yield window, (first + len(which) * window.done) / len(order)
 
 
 def _overflow_allowed():

@@ -1,17 +1,43 @@
 """How units stand in rows: padded, in vectors side by side, the gates of all units one after the other."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..jit import inline_here
-from ..products import padded
-from ..simd import PANEL_BYTES, load, splat, store
+from ..products import aligned, padded
+from ..simd import PANEL_BYTES, load, panel_width, splat, store
 
 __all__ = [
-    "READ", "UNITS", "WRITE", "add", "add_rows", "clear", "in_blocks", "spread", "units_in_block", "wide_columns",
+    "READ", "UNITS", "WRITE", "Axis", "add", "add_rows", "clear", "in_blocks", "spread", "units_in_block",
+    "wide_columns", "wide_row",
 ]  # fmt: skip
 
 UNITS = 16
 """Units in a vector; layers are as wide as a multiple of it."""
+
+
+class Axis(NamedTuple):
+    """Entries along one axis of an array: blocks of so many units, each of which is padded by itself."""
+
+    n_blocks: int
+    n_units: int
+
+    @property
+    def length(self):
+        """Entries that the user sees."""
+        return self.n_blocks * int(self.n_units)
+
+    @property
+    def block(self):
+        """Entries of a block with the padding."""
+        return padded(int(self.n_units), UNITS)
+
+    @property
+    def wide(self):
+        """Entries with the padding."""
+        return self.n_blocks * self.block
+
 
 ALIKE = PANEL_BYTES // 8
 """Numbers that are copied at once; every panel has a multiple of it."""
@@ -41,6 +67,14 @@ def wide_columns(n_units, n_gates, width):
     return columns.ravel()
 
 
+def wide_row(vector, axis, calls):
+    """Room for a vector along an axis, as a row with the padding; its numbers are noted among the `calls`."""
+    row = aligned((1, padded(axis.wide, panel_width(vector.dtype))), vector.dtype)
+    own = row[0, : axis.wide].reshape(axis.n_blocks, axis.block)[:, : axis.n_units]
+    calls.append((np.copyto, (own, vector.reshape(own.shape))))
+    return row
+
+
 @inline_here
 def clear(first, end, scratch):
     """Set some rows to zero, in vectors as long as those that are read next, which would have to wait otherwise."""
@@ -65,19 +99,20 @@ def add(n, a, i, j, out, row, column):
 
 @inline_here
 def spread(n, row, out, first):
-    """Copy a row (1, J) to n rows."""
+    """Copy a row (1, J), or one each (n, J), to n rows."""
+    last = len(row) - 1
     for b in range(n):
         for j in range(0, out.shape[1], ALIKE):
-            store(out, first + b, j, load(row, 0, j, ALIKE))
+            store(out, first + b, j, load(row, min(b, last), j, ALIKE))
 
 
 @inline_here
-def add_rows(n, a, first, out):
-    """Add the sum of n rows to a row (1, J)."""
+def add_rows(n, a, first, out, column=0):
+    """Add the sum of n rows, from a column on, to a row (1, J)."""
     for j in range(0, out.shape[1], ALIKE):
         total = load(out, 0, j, ALIKE)
         for m in range(first, first + n):
-            total = total + load(a, m, j, ALIKE)
+            total = total + load(a, m, column + j, ALIKE)
         store(out, 0, j, total)
 
 

@@ -9,7 +9,7 @@ from seqmodels.rnn import recurrence
 from seqmodels.rnn.layers import Layout, Stack
 from seqmodels.rnn.packing import Arena, Batch, longest_first
 from seqmodels.rnn.passes import passes_of
-from seqmodels.rnn.recurrence import Gradient
+from seqmodels.rnn.units import Axis
 from seqmodels.simd import panel_width
 
 
@@ -20,17 +20,17 @@ class Layer(NamedTuple):
     memory: np.ndarray  # (M, H) or (M, 0)
 
 
-def wider(array, own, wide, beyond=0.0):
-    """Blocks of `own` columns, each made `wide`."""
-    blocks = array.reshape(*array.shape[:-1], array.shape[-1] // own, own)
-    rest = np.full((*blocks.shape[:-1], wide - own), beyond, array.dtype)
-    return np.concatenate([blocks, rest], axis=-1).reshape(*array.shape[:-1], -1)
+def wider(array, axis, beyond=0.0):
+    """Columns (..., n) with the padding of an axis."""
+    blocks = array.reshape(*array.shape[:-1], axis.n_blocks, axis.n_units)
+    rest = np.full((*blocks.shape[:-1], axis.block - axis.n_units), beyond, array.dtype)
+    return np.concatenate([blocks, rest], axis=-1).reshape(*array.shape[:-1], axis.wide)
 
 
-def narrower(array, own, wide):
-    """The first `own` of each `wide` columns."""
-    blocks = array.reshape(*array.shape[:-1], array.shape[-1] // wide, wide)
-    return blocks[..., :own].reshape(*array.shape[:-1], -1)
+def narrower(array, axis):
+    """Columns (..., n) without the padding of an axis, and without what is beyond it."""
+    blocks = array[..., : axis.wide].reshape(*array.shape[:-1], axis.n_blocks, axis.block)
+    return blocks[..., : axis.n_units].reshape(*array.shape[:-1], axis.length)
 
 
 class Driven:
@@ -47,31 +47,31 @@ class Driven:
     def __init__(self, cells, weights, beyond=0.0):
         self.stack, self.beyond = Stack(cells), beyond
         self.weights = {key: np.ascontiguousarray(array) for key, array in weights.items()}
-        self.widths = [(cell.n_hidden, wide) for cell, wide in zip(cells, self.stack.wide, strict=True)]
+        self.axes = [(Axis(1, cell.n_outputs), cell.memory) for cell in cells]  # of hidden states and memories
         self.passes = passes_of(tuple(cell.kernels() for cell in cells))
 
     @property
     def n_state(self):
-        return sum(cell.n_hidden + cell.n_memory for cell in self.stack.cells)
+        return sum(axis.length for own in self.axes for axis in own)
 
     def put(self, state):
         """Write a state (B, U) to the first rows of the tapes."""
-        ends = np.cumsum([width for cell in self.stack.cells for width in (cell.n_hidden, cell.n_memory)])
+        ends = np.cumsum([axis.length for own in self.axes for axis in own])
         parts = iter(np.split(state, ends[:-1], axis=1))
-        for layer, width in zip(self.arrays, self.widths, strict=True):
-            layer.tape.hidden[: len(state)] = wider(next(parts), *width, self.beyond)
-            layer.tape.memory[: len(state)] = wider(next(parts), *width, self.beyond)
+        for layer, (outputs, memory) in zip(self.arrays, self.axes, strict=True):
+            layer.tape.hidden[: len(state)] = wider(next(parts), outputs, self.beyond)
+            layer.tape.memory[: len(state)] = wider(next(parts), memory, self.beyond)
 
     def forward(self, projected, sizes, state=None, arena=None):
         """Each `Layer`, given the inputs (M, G H) of the first one's gates; the state (B, U) is zero unless given."""
-        (M, width), dtype, sizes = projected.shape, projected.dtype, np.asarray(sizes)
+        (M, self.n_inputs), dtype, sizes = projected.shape, projected.dtype, np.asarray(sizes)
         state = np.zeros((sizes[0], self.n_state), dtype) if state is None else state
         arena = Arena() if arena is None else arena
-        weights = self.weights | {(0, "input"): np.eye(width, dtype=dtype)}
+        weights = self.weights | {(0, "input"): np.eye(self.n_inputs, dtype=dtype)}
         for layer, cell in enumerate(self.stack.cells):
             if layer == 0 or (layer, "bias") not in weights:
                 weights[layer, "bias"] = np.zeros(cell.n_gates * cell.n_hidden, dtype)
-        shapes = self.stack.gradient_shapes(width, False, dtype)
+        shapes = self.stack.gradient_shapes(self.n_inputs, False, dtype)
         self.sums = Layout(shapes, panel_width(np.float32))
         self.memory = np.full(self.sums.size, np.nan, dtype)
         gradients = self.sums.named(self.memory)
@@ -81,17 +81,17 @@ class Driven:
             function(*arguments)
         tapes = self.stack.tapes(arena, len(state), M, dtype, True)
         self.arrays = tuple(
-            recurrence.Layer(own, tape, Gradient(*(gradients[n, name] for name in Gradient._fields)))
-            for n, (own, tape) in enumerate(zip(prepared, tapes, strict=True))
+            recurrence.Layer(own, tape, gradient)
+            for own, tape, gradient in zip(prepared, tapes, self.stack.gradients(gradients), strict=True)
         )
-        self.source = arena.array("source", (M, padded(width, 8)), dtype)
-        self.source[:, :width] = projected
+        self.source = arena.array("source", (M, padded(self.n_inputs, 8)), dtype)
+        self.source[:, : self.n_inputs] = projected
         self.put(state)
         self.passes.forward(sizes, self.source, self.arrays)
         rows = slice(len(state), len(state) + M)  # after those of the start
         self.layers = [
-            Layer(narrower(layer.tape.hidden[rows], *width), narrower(layer.tape.memory[rows], *width))
-            for layer, width in zip(self.arrays, self.widths, strict=True)
+            Layer(narrower(layer.tape.hidden[rows], outputs), narrower(layer.tape.memory[rows], memory))
+            for layer, (outputs, memory) in zip(self.arrays, self.axes, strict=True)
         ]
         return self.layers
 
@@ -100,20 +100,19 @@ class Driven:
         M = len(d_top)
         tapes = [layer.tape for layer in self.arrays]
         kept = [tape.gates.copy() for tape in tapes]  # the way back uses them up
-        tapes[-1].d_hidden[:M, : self.widths[-1][1]] = wider(d_top, *self.widths[-1], self.beyond)
+        outputs, _ = self.axes[-1]
+        tapes[-1].d_hidden[:M, : outputs.wide] = wider(d_top, outputs, self.beyond)
         self.passes.backward(batch, batch.sizes, self.source, self.arrays, self.memory, np.empty((0, 0), d_top.dtype))
-        own, wide = self.widths[0]
-        n_gates, gradients = self.stack.cells[0].n_gates, self.sums.named(self.memory)
-        d_projected = narrower(tapes[0].gates[:M, : n_gates * wide], own, wide).copy()
+        axes, gradients = self.stack.axes(self.n_inputs), self.sums.named(self.memory)
+        d_projected = narrower(tapes[0].gates[:M], axes[0, "input"][1]).copy()
         for tape, gates in zip(tapes, kept, strict=True):
             tape.gates[...] = gates
         gradient = {}
-        for (layer, name), array in self.weights.items():
+        for layer, name in self.weights:
             if (layer, name) != (0, "input"):  # which is not that of the identity
-                width = self.widths[layer]
-                columns = self.stack.cells[layer].n_gates * width[1]
-                found = narrower(gradients[layer, name][:, :columns], *width)
-                gradient[layer, name] = found[: len(array)] if array.ndim == 2 else found[0]
+                *rows, columns = axes[layer, name]
+                found = narrower(gradients[layer, name], columns)
+                gradient[layer, name] = narrower(found.T, rows[0]).T if rows else found[0]
         return d_projected, gradient
 
     def states(self):

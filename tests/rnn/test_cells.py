@@ -38,7 +38,8 @@ def test_cells_equal_their_published_equations(cell, step, bias, rng):
     for x, hidden, memory in zip(sequences, *own, strict=True):
         lists = weights["input"].T.tolist(), weights["recurrent"].T.tolist()
         b = weights["bias"].tolist() if bias else [0.0] * (cell.n_gates * 3)
-        expected_hidden, expected_memory = reference.run_layer(step, x.tolist(), *lists, b)
+        others = [weights[name].T.tolist() for name in list(cell.recurrent_axes())[1:]]
+        expected_hidden, expected_memory = reference.run_layer(step, x.tolist(), *lists, b, *others)
         np.testing.assert_allclose(hidden, expected_hidden, rtol=1e-13, atol=1e-15)
         if cell.has_memory:
             np.testing.assert_allclose(memory, expected_memory, rtol=1e-13, atol=1e-15)

@@ -85,6 +85,7 @@ def test_each_layer_reads_the_one_below():
     assert shapes == {
         (0, "input"): (5, 8), (0, "recurrent"): (2, 8), (0, "bias"): (8,),
         (1, "input"): (2, 9), (1, "recurrent"): (3, 9), (1, "bias"): (9,),
+        (1, "candidate_bias"): (3,),
         (2, "input"): (3, 2), (2, "recurrent"): (2, 2), (2, "bias"): (2,),
     }  # fmt: skip
     initial = Stack(CELLS).initial_weights(5, np.random.default_rng(0))
@@ -111,6 +112,7 @@ def test_inside_layers_are_as_wide_as_whole_vectors_and_gradients_as_whole_panel
     shapes = {
         (0, "input"): (8, first), (0, "bias"): (1, first), (0, "recurrent"): (W, first),
         (1, "input"): (W, second), (1, "bias"): (1, second), (1, "recurrent"): (16, second),
+        (1, "candidate_bias"): (1, padded(16, panel_width(dtype))),
     }  # fmt: skip
     assert stack.gradient_shapes(5, False, dtype) == shapes
     assert stack.gradient_shapes(5, True, dtype) == shapes | {(0, "input"): (5, 4 * H)}
@@ -122,7 +124,7 @@ def test_a_stack_is_its_layers_one_after_the_other(rng):
     x, sizes = rng.normal(size=(7, 3)), np.array([3, 2, 2])
     found = stack.forward(x @ stack.weights[0, "input"] + stack.weights[0, "bias"], sizes)
     for layer, cell in enumerate(CELLS):
-        alone = Driven([cell], {(0, name): stack.weights[layer, name] for name in ("input", "recurrent", "bias")})
+        alone = Driven([cell], {(0, name): array for (other, name), array in stack.weights.items() if other == layer})
         (own,) = alone.forward(x @ alone.weights[0, "input"] + alone.weights[0, "bias"], sizes)
         np.testing.assert_allclose(found[layer].hidden, own.hidden, rtol=1e-13)
         np.testing.assert_allclose(found[layer].memory, own.memory, rtol=1e-13)

@@ -267,6 +267,8 @@ def test_clipping_saves_that_run(rng):
         ({"max_epochs": 1.5}, ValueError, "max_epochs is 1.5; integers from 0"),
         ({"batch_size": 0}, ValueError, "batch_size is 0; integers from 1"),
         ({"patience": 0}, ValueError, "patience is 0; integers from 1"),
+        ({"truncation": 0}, ValueError, "truncation is 0; integers from 1 and None"),
+        ({"truncation": 2.0}, ValueError, "truncation is 2.0; integers from 1 and None"),
         ({"n_jobs": 0}, ValueError, "n_jobs is 0; None and integers but 0"),
         ({"clip_norm": 0}, ValueError, "clip_norm is 0; positive numbers and None"),
         ({"clip_value": -1}, ValueError, "clip_value is -1; positive numbers and None"),

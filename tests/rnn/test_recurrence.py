@@ -21,12 +21,12 @@ M, H = 8, UNITS
 VERSION = zlib.crc32(pathlib.Path(__file__).read_bytes())
 
 
-def leaky_sum(inputs, recurrent, before, memory):
+def leaky_sum(inputs, recurrent, before, memory, weights):
     """h = 0.5 h_before + input + product, and a memory that counts steps."""
     return inputs[0] + recurrent[0] + 0.5 * before, memory + 1.0, (inputs[0],), (before,)
 
 
-def leaky_sum_derivative(d_hidden, d_memory, gates, saved, before, memory_before):
+def leaky_sum_derivative(d_hidden, d_memory, gates, saved, before, memory_before, weights):
     return (d_hidden,), (d_hidden,), 0.5 * d_hidden, d_memory
 
 
@@ -40,12 +40,12 @@ class Leaky(Cell):
         return unroll(*pointwise(leaky_sum, leaky_sum_derivative, 1, 1, has_memory=True), key=f"leaky, test {VERSION}")
 
 
-def running_product(inputs, recurrent, before, memory):
+def running_product(inputs, recurrent, before, memory, weights):
     new = memory * inputs[0]
     return new, new, (inputs[0],), ()
 
 
-def running_product_derivative(d_hidden, d_memory, gates, saved, before, memory_before):
+def running_product_derivative(d_hidden, d_memory, gates, saved, before, memory_before, weights):
     d = d_hidden + d_memory
     return (d * memory_before,), (0 * d,), 0 * d, d * gates[0]
 

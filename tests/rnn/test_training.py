@@ -1,5 +1,7 @@
 """Training, of a model simple enough to know every number: one weight w, and the loss (w - x)^2 / 2 of each x."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
@@ -8,16 +10,29 @@ from seqmodels.rnn import training as module
 from seqmodels.rnn.training import train
 
 
+class Piece(NamedTuple):
+    """What an update learns from."""
+
+    which: np.ndarray
+    done: float
+
+
 class Quadratic:
     """Counts what training asks for."""
 
-    def __init__(self, x, observations=1.0):
+    def __init__(self, x, observations=1.0, n_pieces=1):
         self.x = np.asarray(x, dtype=float)
         self.observations = observations  # of each sequence
+        self.n_pieces = n_pieces
         self.batches = []
         self.reports = []
 
-    def loss_and_gradient(self, weights, which):
+    def windows(self, which):
+        """As many as there are pieces of each sequence; each learns from all of it."""
+        return [Piece(which, (piece + 1) / self.n_pieces) for piece in range(self.n_pieces)]
+
+    def loss_and_gradient(self, weights, piece):
+        which = piece.which
         self.batches.append(np.array(which))
         deviations = weights[0] - self.x[which]
         return -(deviations**2).sum() / 2, len(which) * self.observations, np.array([deviations.mean()])
@@ -32,8 +47,9 @@ class Quadratic:
             "generator": np.random.default_rng(0), "optimizer": SGD(0.5),
         } | options  # fmt: skip
         return train(
-            np.array([start]), self.loss_and_gradient, len(self.x), validate, report=report or self.report, **options
-        )
+            np.array([start]), self.loss_and_gradient, self.windows, len(self.x), validate,
+            report=report or self.report, **options,
+        )  # fmt: skip
 
 
 def test_an_epoch_visits_every_sequence_once_in_a_new_order():
@@ -132,6 +148,23 @@ def test_long_epochs_report_within_and_can_be_stopped_there(monkeypatch):
     assert seen == [0, 0.25, 1]
     assert len(model.batches) == 2
     assert outcome.n_epochs == 1
+
+
+def test_an_update_for_each_piece_of_a_batch_and_reports_between_them(monkeypatch):
+    """A single long sequence is one batch, and callbacks hear of it before it is over."""
+    monkeypatch.setattr(module, "REPORT_EVERY", 20)
+    model = Quadratic([1.0, 1.0, 1.0], observations=10, n_pieces=4)
+    outcome = model.train(max_epochs=1, batch_size=2)
+    assert outcome.weights[0] == 1 - 0.5**8
+    assert [len(batch) for batch in model.batches] == [2] * 4 + [1] * 4
+    within = [r["epoch"] for _, r, belongs in model.reports if not belongs]
+    np.testing.assert_allclose(within, [1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6])
+    losses = [0.5 * 0.25**update for update in range(8)]
+    assert model.reports[-1][1]["train"] == -(sum(losses[:4]) * 2 + sum(losses[4:])) / (12 * 10)
+
+    model = Quadratic([1.0], observations=20, n_pieces=9)
+    assert model.train(report=lambda weights, record, belongs: not belongs).n_epochs == 1
+    assert len(model.batches) == 1
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])

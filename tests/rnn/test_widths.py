@@ -58,6 +58,7 @@ def test_states_of_any_width_equal_the_published_equations(name, H, rng):
     sequences = [rng.normal(size=(length, 2)) for length in (3, 4, 1)]
     weights = {key: array for (_, key), array in random_weights([cell], 2, rng).items()}
     lists = [weights[key].T.tolist() for key in ("input", "recurrent", "bias")]
+    lists += [weights[key].tolist() for key in list(cell.recurrent_axes())[1:]]
     for x, hidden, memory in zip(sequences, *run(cell, weights, sequences), strict=True):
         expected_hidden, expected_memory = reference.run_layer(step, x.tolist(), *lists)
         np.testing.assert_allclose(hidden, expected_hidden, rtol=1e-12, atol=1e-14)
@@ -143,6 +144,8 @@ def test_the_user_sees_units_only(cell, dtype, rng):
         expected[f"weight_ih_l{number}"] = G * H, n_inputs
         expected[f"weight_hh_l{number}"] = G * H, H
         expected[f"bias_l{number}"] = (G * H,)
+        if isinstance(layer, GRU) and layer.reset == "after":
+            expected[f"bias_hn_l{number}"] = (H,)
         n_inputs = H
     expected |= {"weight_out": (4, n_inputs), "bias_out": (4,)}
     weights = model.weights_

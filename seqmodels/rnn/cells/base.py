@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ...products import pack, pack_transposed, padded, panels_for
+from ...products import aligned, pack, pack_transposed, padded, panels_for
 from ...simd import panel_width
-from ..units import in_blocks, units_in_block, wide_columns
+from ..units import Axis, in_blocks, units_in_block, wide_columns, wide_row
 
 __all__ = ["Cell", "RecurrentWeights"]
 
@@ -17,13 +17,14 @@ class RecurrentWeights(NamedTuple):
 
     recurrent: np.ndarray  # (H, G H) in panels
     transposed: np.ndarray  # (G H, H) in panels
+    vectors: np.ndarray  # (1, H times their number), weights that each unit has for itself
 
 
 class Cell(BaseEstimator):
     """One recurrent layer of H units with G gates; holds hyperparameters only.
 
     Its weights are arrays named "input" (I, G H), "recurrent" (H, G H) and, with a bias, "bias" (G H,); gate g
-    of unit h stands in column g H + h.
+    of unit h stands in column g H + h. A cell may have other recurrent weights, see :meth:`recurrent_axes`.
     """
 
     #: G, the number of gates.
@@ -45,15 +46,26 @@ class Cell(BaseEstimator):
         raise TypeError(f"{type(self).__name__} does not define kernels")
 
     @property
-    def n_memory(self):
-        """Width of the memory."""
-        return self.n_hidden if self.has_memory else 0
+    def n_outputs(self):
+        """Width of the hidden state that the layer hands up and on."""
+        return self.n_hidden
+
+    @property
+    def memory(self):
+        """The :class:`~seqmodels.rnn.units.Axis` along which memories stand."""
+        return Axis(int(self.has_memory), self.n_hidden)
+
+    def recurrent_axes(self):
+        """The recurrent weights by name: the axes of each array, rows and columns or only the latter."""
+        return {"recurrent": (Axis(1, self.n_outputs), Axis(self.n_gates, self.n_hidden))}
 
     def weight_shapes(self, n_inputs):
         """Shape of each weight, by name."""
-        H, G = self.n_hidden, self.n_gates
-        shapes = {"input": (n_inputs, G * H), "recurrent": (H, G * H)}
-        return shapes | ({"bias": (G * H,)} if self.bias else {})
+        n_columns = self.n_gates * self.n_hidden
+        shapes = {"input": (n_inputs, n_columns)}
+        for name, axes in self.recurrent_axes().items():
+            shapes[name] = tuple(axis.length for axis in axes)
+        return shapes | ({"bias": (n_columns,)} if self.bias else {})
 
     def initial_weights(self, n_inputs, generator):
         """Weights to start from, uniform in ±1 / sqrt(H)."""
@@ -61,7 +73,7 @@ class Cell(BaseEstimator):
         return {name: generator.uniform(-bound, bound, shape) for name, shape in self.weight_shapes(n_inputs).items()}
 
     def packed(self, weights, width, derivative, calls):
-        """The recurrent weights as the kernels want them.
+        """The recurrent weights as the kernels want them; vectors stand side by side.
 
         Parameters
         ----------
@@ -73,8 +85,11 @@ class Cell(BaseEstimator):
         calls : list
             Takes pairs of a function and its arguments: what is to be done whenever the weights have changed.
         """
-        blocks = in_blocks(width, self.n_gates, panel_width(weights["recurrent"].dtype))
-        return RecurrentWeights(*packed_both_ways(weights["recurrent"], self.n_gates, width, derivative, calls, blocks))
+        matrix, axes = weights["recurrent"], self.recurrent_axes()
+        blocks = in_blocks(width, self.n_gates, panel_width(matrix.dtype))
+        vectors = [wide_row(weights[name], own[0], calls) for name, own in axes.items() if len(own) == 1]
+        vectors = vectors[0] if vectors else aligned((1, 0), matrix.dtype)
+        return RecurrentWeights(*packed_both_ways(matrix, self.n_gates, width, derivative, calls, blocks), vectors)
 
     def scratch_shape(self, n, n_units, width):
         """Shape of the working space of a step with n sequences and so many units, a panel of so many columns."""

@@ -65,11 +65,11 @@ ACTIVATIONS = {"tanh": (tanh, _tanh_slope), "relu": (relu, _relu_slope), "sigmoi
 def _kernels(activation):
     f, slope = ACTIVATIONS[activation]
 
-    def equations(inputs, recurrent, before, memory):
+    def equations(inputs, recurrent, before, memory, weights):
         hidden = f(inputs[0] + recurrent[0])
         return hidden, memory, (hidden,), ()
 
-    def derivative(d_hidden, d_memory, gates, saved, before, memory_before):
+    def derivative(d_hidden, d_memory, gates, saved, before, memory_before, weights):
         d = (slope(gates[0], d_hidden),)
         return d, d, d_hidden - d_hidden, d_memory
 

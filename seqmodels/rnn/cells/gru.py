@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...jit import inline
 from ...products import add_outer, add_product, padded
 from ...simd import load, sigmoid, store, tanh
-from ..recurrence import pointwise, unroll
-from ..units import UNITS, clear
+from ..recurrence import pointwise, unroll, weigh_hidden
+from ..units import UNITS, Axis, add_rows, clear
 from .base import Cell, packed_both_ways
 
 __all__ = ["GRU"]
@@ -18,7 +19,7 @@ class GRU(Cell):
     """Units that interpolate between what they hold and a candidate. Gates stand in the order r, z, n.
 
     ``r, z = sigmoid(x W_x + h_before W_h + b)``; then, with the reset after the product (PyTorch, cuDNN),
-    ``n = tanh(x W_xn + b_n + r (h_before W_hn))`` and ``h = (1 - z) n + z h_before``; with the reset before the
+    ``n = tanh(x W_xn + b_n + r (h_before W_hn + b_hn))`` and ``h = (1 - z) n + z h_before``; with the reset before the
     product (Cho et al. 2014; z as in Chung et al. 2014), ``n = tanh(x W_xn + b_n + (r h_before) W_hn)`` and
     ``h = (1 - z) h_before + z n``. Mind that z keeps in the one and replaces in the other.
 
@@ -29,6 +30,7 @@ class GRU(Cell):
     reset : {"after", "before"}
         Whether the reset gate acts after or before the recurrent product of the candidate.
     bias : bool
+        One bias a gate; with the reset after the product also that of the candidate's product, ``b_hn``.
     """
 
     n_gates = 3
@@ -49,8 +51,12 @@ class GRU(Cell):
         """With the reset after the product, the candidate's product is scaled before it is added."""
         return self.reset == "before"
 
+    def recurrent_axes(self):
+        own = {"candidate_bias": (Axis(1, self.n_hidden),)} if self.reset == "after" and self.bias else {}
+        return super().recurrent_axes() | own
+
     def kernels(self):
-        return _reset_after() if self.reset == "after" else _reset_before()
+        return _reset_after(bool(self.bias)) if self.reset == "after" else _reset_before()
 
     def packed(self, weights, width, derivative, calls):
         if self.reset == "after":
@@ -79,14 +85,17 @@ class SplitWeights(NamedTuple):
 # -------------------------------------------------------------------- the reset after the product
 
 
-def equations(inputs, recurrent, before, memory):
-    r = sigmoid(inputs[0] + recurrent[0])
-    z = sigmoid(inputs[1] + recurrent[1])
-    n = tanh(inputs[2] + r * recurrent[2])
-    return n + z * (before - n), memory, (r, z, n), (recurrent[2],)
+@inline
+def without_bias(product, weights):
+    return product
 
 
-def derivative(d_hidden, d_memory, gates, saved, before, memory_before):
+@inline
+def with_bias(product, weights):
+    return product + weights[0]
+
+
+def derivative(d_hidden, d_memory, gates, saved, before, memory_before, weights):
     (r, z, n), (product,) = gates, saved
     d_n = d_hidden - d_hidden * z
     d_n = d_n - d_n * n * n
@@ -95,9 +104,24 @@ def derivative(d_hidden, d_memory, gates, saved, before, memory_before):
     return (d_r, d_z, d_n), (d_r, d_z, d_n * r), d_hidden * z, d_memory
 
 
+def weigh_with_bias(n, first, batch, tape, out):
+    weigh_hidden(n, first, batch, tape, out)
+    add_rows(n, tape.d_recurrent, first, out[1], 2 * tape.hidden.shape[1])
+
+
 @functools.cache
-def _reset_after():
-    return unroll(*pointwise(equations, derivative, GRU.n_gates, GRU.n_saved, additive=False), key="GRU after")
+def _reset_after(bias):
+    biased = with_bias if bias else without_bias
+
+    def equations(inputs, recurrent, before, memory, weights):
+        r = sigmoid(inputs[0] + recurrent[0])
+        z = sigmoid(inputs[1] + recurrent[1])
+        product = biased(recurrent[2], weights)
+        n = tanh(inputs[2] + r * product)
+        return n + z * (before - n), memory, (r, z, n), (product,)
+
+    steps = pointwise(equations, derivative, GRU.n_gates, GRU.n_saved, additive=False, n_vectors=int(bias))
+    return unroll(*steps, f"GRU after {bias}", weigh_with_bias if bias else None)
 
 
 # -------------------------------------------------------------------- the reset before the product
@@ -155,10 +179,11 @@ def step_backward(
     add_product(n, 2 * H, scratch, 0, weights.gates_transposed, d_later, 0)
 
 
-def weigh_recurrent(n, first, batch, hidden, saved, d_recurrent, out):
+def weigh_recurrent(n, first, batch, tape, out):
+    hidden, d_recurrent, (out,) = tape.hidden, tape.d_recurrent, out
     H = hidden.shape[1]
     add_outer(n, H, hidden, batch.before, first, d_recurrent, first, out, 0, 2 * H)
-    add_outer(n, H, saved, batch.places, first, d_recurrent, first, out, 2 * H, out.shape[1])
+    add_outer(n, H, tape.saved, batch.places, first, d_recurrent, first, out, 2 * H, out.shape[1])
 
 
 @functools.cache

@@ -43,7 +43,7 @@ class LSTM(Cell):
         return weights
 
 
-def equations(inputs, recurrent, before, memory):
+def equations(inputs, recurrent, before, memory, weights):
     i = sigmoid(inputs[0] + recurrent[0])
     f = sigmoid(inputs[1] + recurrent[1])
     g = tanh(inputs[2] + recurrent[2])
@@ -53,7 +53,7 @@ def equations(inputs, recurrent, before, memory):
     return o * squashed, memory, (i, f, g, o), (squashed,)
 
 
-def derivative(d_hidden, d_memory, gates, saved, before, memory_before):
+def derivative(d_hidden, d_memory, gates, saved, before, memory_before, weights):
     (i, f, g, o), (squashed,) = gates, saved
     d_squashed = d_hidden * o
     d_memory = d_memory + d_squashed - d_squashed * squashed * squashed
