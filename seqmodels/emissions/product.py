@@ -53,6 +53,14 @@ class Product(Emission):
         ])[np.argsort(np.concatenate(self._columns))]  # fmt: skip
 
     @property
+    def symbolic_columns(self):
+        return sorted(
+            int(column)
+            for factor, own in self._pairs
+            for column in (own if factor.symbolic else own[list(factor.symbolic_columns)])
+        )
+
+    @property
     def for_networks(self):
         """Whether all factors are."""
         return all(factor.for_networks for factor in self._factors)
