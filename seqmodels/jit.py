@@ -10,7 +10,7 @@ from numba.core import event
 from numba.core.caching import FunctionCache
 from numba.extending import register_jitable
 
-__all__ = ["APART", "ARITHMETIC", "inline", "inline_here", "kernel", "when_compiling"]
+__all__ = ["APART", "ARITHMETIC", "code_for", "inline", "inline_here", "kernel", "when_compiling"]
 
 _UNREACHED = {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}  # wrappers would take their time to compile
 
@@ -158,6 +158,19 @@ def kernel(function=None, *, key=None, **options):
         except (RuntimeError, OSError):  # no folder can be written: compile in memory, once a process
             pass
     return dispatcher
+
+
+def code_for(kernel, arguments):
+    """The machine code of a kernel for arguments of these types, to be called like the kernel.
+
+    Numba's look at the types takes longer than a small kernel, where named tuples are among the arguments. Here,
+    whoever calls vouches for them: nothing but the number of dimensions and the size of an entry is checked.
+    """
+    if not hasattr(kernel, "overloads"):  # compilation is off
+        return kernel
+    signature = tuple(map(numba.typeof, arguments))
+    kernel.compile(signature)
+    return kernel.overloads[signature].entry_point
 
 
 class when_compiling(event.Listener):

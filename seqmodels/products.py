@@ -13,6 +13,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+SQUARE = 16  # rows and columns that are transposed at once
+
+
 def padded(n, multiple):
     """The next multiple."""
     return -(-n // multiple) * multiple
@@ -63,11 +66,18 @@ def pack_transposed(matrix, rows, panels):
     width = panels.shape[1]
     for panel in range(len(panels) // K):
         first, end = panel * width, min(panel * width + width, J)
-        for start in range(0, K, 16):
-            for j in range(first, end):
-                for k in range(start, min(start + 16, K)):
-                    if rows[k] >= 0:
-                        panels[panel * K + k, j - first] = matrix[j, rows[k]]
+        for start in range(0, K, SQUARE):
+            own = rows[start : start + SQUARE]
+            if len(own) == SQUARE and own[0] >= 0 and own[SQUARE - 1] == own[0] + SQUARE - 1:
+                place, column = np.uint64(panel * K + start), np.uint64(own[0])  # which nothing is to be added to
+                for j in range(first, end):
+                    for k in range(SQUARE):
+                        panels[place + np.uint64(k), np.uint64(j - first)] = matrix[np.uint64(j), column + np.uint64(k)]
+            else:
+                for k in range(len(own)):
+                    if own[k] >= 0:
+                        for j in range(first, end):
+                            panels[panel * K + start + k, j - first] = matrix[j, own[k]]
 
 
 @inline
@@ -138,13 +148,18 @@ def _add_four_rows(K, a, i, panels, first, out, o, j, last):
 
 @inline
 def _add_row(K, a, i, panels, first, out, o, j):
-    even, odd = load_panel(out, o, j), 0.0 * load_panel(panels, first, 0)  # neither sum waits for the other
-    for k in range(0, K - 1, 2):
-        even = even + a[i, k] * load_panel(panels, first + k, 0)
-        odd = odd + a[i, k + 1] * load_panel(panels, first + k + 1, 0)
-    if K % 2 == 1:
-        even = even + a[i, K - 1] * load_panel(panels, first + K - 1, 0)
-    store(out, o, j, even + odd)
+    s0 = load_panel(out, o, j)
+    s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0 * load_panel(panels, first, 0)  # no sum waits for another
+    whole = K - K % 8
+    for k in range(0, whole, 8):
+        p = first + k
+        s0, s1 = s0 + a[i, k] * load_panel(panels, p, 0), s1 + a[i, k + 1] * load_panel(panels, p + 1, 0)
+        s2, s3 = s2 + a[i, k + 2] * load_panel(panels, p + 2, 0), s3 + a[i, k + 3] * load_panel(panels, p + 3, 0)
+        s4, s5 = s4 + a[i, k + 4] * load_panel(panels, p + 4, 0), s5 + a[i, k + 5] * load_panel(panels, p + 5, 0)
+        s6, s7 = s6 + a[i, k + 6] * load_panel(panels, p + 6, 0), s7 + a[i, k + 7] * load_panel(panels, p + 7, 0)
+    for k in range(whole, K):
+        s0 = s0 + a[i, k] * load_panel(panels, first + k, 0)
+    store(out, o, j, ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7)))
 
 
 @kernel(**APART)

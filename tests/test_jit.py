@@ -14,7 +14,7 @@ import pytest
 
 import seqmodels
 from seqmodels import jit
-from seqmodels.jit import kernel, when_compiling
+from seqmodels.jit import code_for, kernel, when_compiling
 
 SOURCES = pathlib.Path(seqmodels.__file__).parent
 CACHE_VARIABLES = ("NUMBA_CACHE_DIR", "NUMBA_DISABLE_JIT", "PYTHONDONTWRITEBYTECODE")
@@ -415,3 +415,13 @@ def test_the_key_knows_the_code_that_a_closure_uses_in_whatever_file_it_stands()
     assert closure(first, 2.0) != closure(first.replace("+", "-"), 2.0)
     nested = "def inner(x):\n    return x * 2.0\ndef helper(x):\n    return inner(x)"
     assert closure(nested, 2.0) != closure(nested.replace("2.0", "4.0"), 2.0)
+
+
+def test_code_for_some_types_does_what_the_kernel_does():
+    @kernel
+    def third(numbers, pair):
+        return numbers[0] / 3 + pair[0].sum()
+
+    code = code_for(third, (np.ones(3), (np.ones(2),)))
+    for arguments in ((np.arange(5.0) + 1, (np.ones(4),)), (np.ones(1), (np.zeros(1),))):
+        assert code(*arguments) == third(*arguments)

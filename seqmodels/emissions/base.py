@@ -26,6 +26,7 @@ class Compiled(NamedTuple):
     offset: np.ndarray  # (R,)
     beyond: float
     constants: tuple  # arrays and numbers
+    room: int = 0  # columns more, after the raw outputs, for the functions to work in
 
 
 class Emission(BaseEstimator):
@@ -59,6 +60,8 @@ class Emission(BaseEstimator):
     order = 0
     #: Whether observations are counts in independent columns, and all arrays of parameters are (..., D).
     counts_by_column = False
+    #: Which columns of a table of numbers hold codes of symbols.
+    symbolic_columns = ()
 
     @property
     def whole_columns(self):
@@ -169,6 +172,10 @@ class Emission(BaseEstimator):
 
     def compiled(self, marginal, dtype):
         """The same as ``value_and_gradient`` within kernels, as a `Compiled`; None where there is no such thing."""
+        return None
+
+    def compiled_mixture(self, marginal, dtype):
+        """The same for a mixture of members, whose parameters are `marginal`."""
         return None
 
     def constant_raw(self, marginal):

@@ -55,6 +55,11 @@ class Mixture(Emission):
         return self._mixed.whole_columns
 
     @property
+    def symbolic_columns(self):
+        """As the mixed family."""
+        return self._mixed.symbolic_columns
+
+    @property
     def for_networks(self):
         """As the mixed family."""
         return self._mixed.for_networks
@@ -216,6 +221,9 @@ class Mixture(Emission):
         ]
         components = map_arrays(lambda *arrays: np.stack(arrays, axis=raw.ndim - 1), *parts)
         return MixtureParameters(np.exp(_log_weights(raw[..., : self.n], marginal)), components)
+
+    def compiled(self, marginal, dtype):
+        return self.emission.compiled_mixture(marginal, dtype)
 
     def value_and_gradient(self, values, raw, marginal, out):
         """Log densities (n,), and their gradient in `raw` (n, R) written to `out`.

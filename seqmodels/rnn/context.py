@@ -26,7 +26,7 @@ class ContextInput:
 
     def encode(self, context):
         """What networks multiply, of contexts (n, C)."""
-        return standardised(context, self.centre, self.scale).astype(self.dtype)
+        return standardised(context, self.centre, self.scale).astype(self.dtype, order="C")
 
     def write_biases(self, context, weights, layer, out):
         """Write the bias of each of n sequences to `out` (n, G H).

@@ -6,7 +6,7 @@ from ..arrays import mean_and_variance
 from ..forms import MISSING
 from ..jit import kernel
 
-__all__ = ["DenseInput", "SymbolInput", "centre_and_scale", "input_for", "standardised"]
+__all__ = ["DenseInput", "SymbolInput", "centre_and_scale", "input_for", "one_step_later", "standardised"]
 
 FARTHEST = 1e6
 """Standard deviations at which inputs are cut off: any further, and hidden states could overflow."""
@@ -55,44 +55,58 @@ class DenseInput:
     flags : bool
         Whether there are flags for missing entries.
     dtype : dtype
+    columns : array of int, optional
+        Which columns these are, where others hold symbols, whose embeddings mark the start.
     """
 
     symbols = False
 
-    def __init__(self, centre, scale, flags, dtype):
+    def __init__(self, centre, scale, flags, dtype, columns=None):
         self.centre = centre
         self.scale = scale
         self.flags = flags
         self.dtype = dtype
-        self.width = len(centre) * (2 if flags else 1) + 1
+        self.columns = columns
+        self.width = len(centre) * (2 if flags else 1) + (columns is None)
 
     def encode(self, values):
         """Input vectors (n, I) of values (n, D)."""
+        if self.columns is not None:
+            values = values[:, self.columns]
         missing = np.isnan(values)
         numbers = np.where(missing, 0.0, standardised(values, self.centre, self.scale))
         flags = [missing] if self.flags else []
-        return np.concatenate([numbers, *flags, np.zeros((len(values), 1))], axis=1).astype(self.dtype)
+        rest = np.zeros((len(values), self.width - len(self.centre) * (2 if self.flags else 1)))
+        return np.concatenate([numbers, *flags, rest], axis=1).astype(self.dtype)
 
     def start(self, n):
         """What stands before the first observation, n times."""
         vectors = np.zeros((n, self.width), dtype=self.dtype)
-        vectors[:, -1] = 1
+        if self.columns is None:
+            vectors[:, -1] = 1
         return vectors
 
     def read(self, values, offsets):
         """What stands before each observation (M, I) of sequences."""
-        encoded, starts = self.encode(values), offsets[:-1]
-        encoded[1:] = encoded[:-1].copy()
-        encoded[starts] = self.start(len(starts))
-        return encoded
+        return one_step_later(self.encode(values), self.start(len(offsets) - 1), offsets)
 
 
-def input_for(sequences, dtype):
-    """The input layer for data of this kind."""
-    if sequences.alphabet is not None:
+def input_for(sequences, dtype, embedded=None):
+    """The input layer for data of this kind; it leaves out the columns that are `embedded`, if there are any."""
+    if sequences.alphabet is not None and embedded is None:
         return SymbolInput(len(sequences.alphabet))
-    centre, scale = centre_and_scale(sequences.values.astype(float))
-    return DenseInput(centre, scale, bool(sequences.missing.any()), dtype)
+    columns = None if embedded is None else np.setdiff1d(np.arange(sequences.n_features), embedded)
+    values = sequences.values.astype(float)[:, slice(None) if columns is None else columns]
+    centre, scale = centre_and_scale(values)
+    return DenseInput(centre, scale, bool(np.isnan(values).any()), dtype, columns)
+
+
+def one_step_later(encoded, start, offsets):
+    """What stands before each observation (M, ...) of sequences, of what is read of each, and of their starts."""
+    later = np.empty_like(encoded)
+    later[1:] = encoded[:-1]
+    later[offsets[:-1]] = start
+    return later
 
 
 def centre_and_scale(values):

@@ -112,15 +112,17 @@ class Stack:
         """A belief (n, U) as [hidden, memory] of each layer in turn."""
         return [state[:, part] for part in self._parts]
 
-    def prepared(self, weights, symbols, derivative, calls):
+    def prepared(self, weights, symbols, derivative, calls, embedded=False):
         """`Weights` of each layer, from arrays by (layer, name); those of inputs stay as they are for `symbols`.
 
-        Notes among the `calls` what has to be done whenever the numbers in these arrays have changed.
+        The derivative goes on below the lowest layer where its inputs are `embedded`. Notes among the `calls` what has
+        to be done whenever the numbers in these arrays have changed.
         """
         found = []
         for layer, (cell, width) in enumerate(zip(self.cells, self.wide, strict=True)):
             own = {name: array for (other, name), array in weights.items() if other == layer}
-            found.append(_prepared(cell, width, own, symbols and layer == 0, layer > 0, derivative, calls))
+            below = derivative and (layer > 0 or embedded)
+            found.append(_prepared(cell, width, own, symbols and layer == 0, layer > 0, below, derivative, calls))
         return found
 
     def tapes(self, arena, n_sequences, n_rows, dtype, derivative):
@@ -147,19 +149,19 @@ class Stack:
         return tapes
 
 
-def _prepared(cell, width, weights, symbols, has_below, derivative, calls):
+def _prepared(cell, width, weights, symbols, above_another, goes_below, derivative, calls):
     """The weights of one layer of h units, `width` with the padding."""
     matrix = weights["input"]
     h, G, I, dtype = cell.n_hidden, cell.n_gates, len(matrix), matrix.dtype
     bias = aligned((1, padded(G * width, panel_width(dtype))), dtype)
     if "bias" in weights:
         bias = wide_row(weights["bias"], Axis(G, h), calls)
-    below = panels_for(G * width, padded(I, UNITS) if derivative and has_below else 0, dtype)
+    below = panels_for(G * width, padded(I, UNITS) if goes_below else 0, dtype)
     columns = Axis(G, h).entries
     if len(below):
         calls.append((pack_transposed, (matrix, columns, below)))
     if not symbols:
-        n_inputs = padded(I, UNITS if has_below else EIGHT)
+        n_inputs = padded(I, UNITS if above_another else EIGHT)
         packed = panels_for(n_inputs, G * width, dtype)
         calls.append((pack, (matrix, columns, n_inputs, packed)))
         matrix = packed

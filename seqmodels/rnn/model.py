@@ -10,6 +10,7 @@ from ..forms import as_context
 from ..predictive import Predictive
 from .cells import LSTM, Cell
 from .context import ContextInput
+from .embedding import EMBEDDING, embedding_for
 from .inputs import input_for
 from .layers import OUTPUT
 from .network import Network
@@ -38,6 +39,11 @@ class RNN(SequenceModel):
         The recurrent layer, or several from the bottom up; ``LSTM(64)`` if None.
     emission : Emission, optional
         Family of the next observation, such as ``Poisson()``; chosen by the data if None.
+    embedding : int, dict of arrays by symbol, array (V, E), or Embedding, optional
+        How symbols are read: as learned vectors of so many numbers, or as vectors that are given, such as those of
+        word2vec (an array holds them in the order of ``alphabet_``), which stay as they are unless it is
+        ``Embedding(vectors, trainable=True)``. None: each symbol has input weights of its own; in a table, columns
+        of symbols beside others are read as learned vectors of at most 16 numbers.
     optimizer : Adam or SGD, optional
         ``Adam(1e-3)`` if None.
     max_epochs : int
@@ -74,7 +80,9 @@ class RNN(SequenceModel):
         In PyTorch's layout and order of gates; "weight_ih_l0" is (G H, I), for symbols I counts the symbols,
         the unknown one, a missing one and the start. "weight_out" is (R, H). Of PyTorch's two biases there is the
         sum; only GRU(reset="after") needs the part of the second that cannot be added, "bias_hn_l0" (H,). Where
-        sequences have a context of C numbers, "weight_context_l0" is (G H, C): it gives each a bias of its own.
+        sequences have a context of C numbers, "weight_context_l0" is (G H, C): it gives each a bias of its own. Where
+        symbols are embedded, "embedding" is (S, E): the vectors of the symbols, of the unknown one, of a missing one
+        and of the start, for each column of symbols; these are the last inputs, after numbers and flags.
     marginal_ : NamedTuple
         Parameters of the family that a raw output of zero stands for.
     history_ : list of dict
@@ -94,6 +102,7 @@ class RNN(SequenceModel):
         cell=None,
         emission=None,
         *,
+        embedding=None,
         optimizer=None,
         max_epochs=50,
         batch_size=32,
@@ -110,6 +119,7 @@ class RNN(SequenceModel):
     ):
         self.cell = cell
         self.emission = emission
+        self.embedding = embedding
         self.optimizer = optimizer
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -137,9 +147,10 @@ class RNN(SequenceModel):
             sequences, validation, weights = self._hold_out(sequences, weights, generator)
         row_weights = None if weights is None else np.repeat(weights, sequences.lengths)
         self.marginal_ = self.family_.fit_marginal(sequences, row_weights)
-        inputs = input_for(sequences, self.dtype)
+        embedding = embedding_for(sequences, self.family_.symbolic_columns, self.embedding, self.dtype)
+        inputs = input_for(sequences, self.dtype, None if embedding is None else embedding.columns)
         context = None if sequences.context is None else ContextInput(sequences.context, self.dtype)
-        self._network = network = Network(inputs, cells, self.family_, self.marginal_, self.dtype, context)
+        self._network = network = Network(inputs, cells, self.family_, self.marginal_, self.dtype, context, embedding)
         self._weights, self._ready_for = network.initial_weights(generator), None
         self.history_ = []
         weighted, arena = network.weighted(sequences, row_weights, self.truncation), Arena()
@@ -233,8 +244,10 @@ class RNN(SequenceModel):
     def weights_(self):
         """Weights by name, in PyTorch's layout; copies."""
         check_is_fitted(self, "_network")
-        weights = {}
-        for (layer, name), array in self._network.named(self._weights).items():
+        weights, named = {}, self._network.named(self._weights)
+        if self._network.embedding is not None:
+            weights["embedding"] = self._network.embedding.prepared(named.pop((EMBEDDING, "weight")), [])
+        for (layer, name), array in named.items():
             title = f"{name}_out" if layer == OUTPUT else f"{TITLES.get(name, name)}_l{layer}"
             weights[title] = array.T.copy()
         return weights
@@ -273,13 +286,14 @@ class RNN(SequenceModel):
 
     def _draw(self, belief, length, generator, temperature, top_k, top_p):
         """As in general; symbols above a single layer without Python in the loop."""
-        simple = isinstance(self.family_, Categorical) and len(self._network.stack.cells) == 1
+        network = self._network
+        simple = isinstance(self.family_, Categorical) and len(network.stack.cells) == 1 and network.inputs.symbols
         if not (simple and top_k is None and top_p is None and temperature > 0):
             return super()._draw(belief, length, generator, temperature, top_k, top_p)
         # the same random numbers as in general, where a number picks the only component of each mixture first
         per_step = 1 if temperature != 1 else 2
         uniforms = np.ascontiguousarray(generator.random((length, per_step, len(belief)))[:, -1])
-        return self._network.generate(self._ready, belief, uniforms, temperature).T[..., None]
+        return network.generate(self._ready, belief, uniforms, temperature).T[..., None]
 
     def _beliefs_after(self, sequences):
         ready = self._ready

@@ -1,6 +1,5 @@
 """Input, causal layers and output of a network under one emission: terms, loss and gradient."""
 
-from contextlib import contextmanager
 from functools import cached_property
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ from ..jit import kernel
 from ..products import aligned, pack, pack_transposed, padded, panels_for
 from ..simd import load, panel_width, store
 from ..threads import in_threads
+from .embedding import EMBEDDING
 from .generation import LANES
 from .layers import EIGHT, OUTPUT, Layout, Stack
 from .packing import Arena, Batch, longest_first, measure, windows
@@ -54,10 +54,14 @@ class Network:
         Precision of weights and hidden states.
     context : ContextInput, optional
         What conditions whole sequences.
+    embedding : EmbeddingInput, optional
+        What reads columns of symbols as vectors, beside the other inputs.
     """
 
-    def __init__(self, inputs, cells, family, marginal, dtype, context=None):
+    def __init__(self, inputs, cells, family, marginal, dtype, context=None, embedding=None):
         self.inputs = inputs
+        self.embedding = embedding
+        self.n_inputs = inputs.width + (0 if embedding is None else embedding.width)
         self.context = context
         self.n_context = 0 if context is None else context.width
         self.stack = Stack(cells)
@@ -67,20 +71,26 @@ class Network:
         R, H = family.n_raw(marginal), self.stack.n_outputs
         self.n_raw = R
         self._constant = np.flatnonzero(family.constant_raw(marginal))
+        own = {} if embedding is None else {(EMBEDDING, "weight"): (len(embedding.learned), embedding.table.shape[1])}
         self._layout = Layout(
-            self.stack.weight_shapes(inputs.width, self.n_context)
+            own
+            | self.stack.weight_shapes(self.n_inputs, self.n_context)
             | {(OUTPUT, "weight"): (cells[-1].n_outputs, R), (OUTPUT, "bias"): (R,)}
         )
-        self.n_output_columns = columns = padded(padded(R, UNITS), panel_width(self.dtype))
+        self._compiled = family.compiled(marginal, self.dtype)
+        room = 0 if self._compiled is None else self._compiled.room
+        self.n_output_columns = columns = padded(padded(R + room, UNITS), panel_width(self.dtype))
         self._sums = Layout(
-            self.stack.gradient_shapes(inputs.width, inputs.symbols, self.dtype, self.n_context)
+            own
+            | self.stack.gradient_shapes(self.n_inputs, inputs.symbols, self.dtype, self.n_context)
             | {(OUTPUT, "weight"): (H, columns), (OUTPUT, "bias"): (1, columns)},
             multiple=panel_width(np.float32),
         )
-        self._axes = self.stack.axes(inputs.width, self.n_context)
+        self._axes = self.stack.axes(self.n_inputs, self.n_context)
         self._pieces = np.array([piece for key in self._layout.shapes for piece in self._pieces_of(key)])
         self.n_output_rows = min(128, max(32, N_OUTPUTS // columns))
-        self._compiled = family.compiled(marginal, self.dtype)
+        widest = max(cell.n_gates * width for cell, width in zip(cells, self.stack.wide, strict=True))
+        self._window = max(128, WINDOW // widest)
         self.shapes, self.n_weights = self._layout.shapes, self._layout.size
         self.n_parameters = self.n_weights - len(self._constant) * cells[-1].n_outputs
 
@@ -89,7 +99,8 @@ class Network:
         kernels = tuple(cell.kernels() for cell in self.stack.cells)
         if self._compiled is None:
             return passes_of(kernels)
-        return passes_of(kernels, self._compiled[:2], type(self.family).__name__)
+        log_density, gradient = self._compiled[:2]
+        return passes_of(kernels, (log_density, gradient), f"{type(self.family).__name__} by {gradient.__name__}")
 
     def __getstate__(self):
         return {name: value for name, value in vars(self).items() if name != "_passes"}  # which cannot be pickled
@@ -127,8 +138,10 @@ class Network:
         """A vector (W,) to start from: the cells' own choice, and zero above them."""
         vector = np.zeros(self.n_weights, self.dtype)
         weights = self.named(vector)
-        for key, array in self.stack.initial_weights(self.inputs.width, generator, self.n_context).items():
+        for key, array in self.stack.initial_weights(self.n_inputs, generator, self.n_context).items():
             weights[key][...] = array
+        if self.embedding is not None:
+            weights[EMBEDDING, "weight"][...] = self.embedding.initial(generator)
         return vector
 
     def ready(self, vector, arena=None, derivative=False):
@@ -138,7 +151,10 @@ class Network:
 
     def _prepared(self, vector, derivative, calls):
         weights, H, R = self.named(vector), self.stack.n_outputs, self.n_raw
-        layers = self.stack.prepared(weights, self.inputs.symbols, derivative, calls)
+        embedded, table = self.embedding is not None, np.empty((0, 0), self.dtype)
+        layers = self.stack.prepared(weights, self.inputs.symbols, derivative, calls, embedded)
+        if embedded:
+            table = self.embedding.prepared(weights[EMBEDDING, "weight"], calls)
         matrix, columns = weights[OUTPUT, "weight"], np.arange(R)
         packed = panels_for(H, padded(R, UNITS), self.dtype)
         transposed = panels_for(R, H if derivative else 0, self.dtype)
@@ -148,15 +164,22 @@ class Network:
         calls += [(pack, (matrix, columns, H, packed)), (np.add, (weights[OUTPUT, "bias"], offset, bias[0, :R]))]
         if derivative:
             calls.append((pack_transposed, (matrix, columns, transposed)))
-        return Ready(weights, layers, (packed, transposed, bias), [])
+        return Ready(weights, layers, (packed, transposed, bias), table, [])
 
     # ---------------------------------------------------------------- what kernels work on
 
     def read(self, sequences):
         """What the network reads at each observation of a `Sequences`, and what is to be predicted there."""
-        encoded = self.inputs.read(sequences.values, sequences.offsets)
+        values, offsets = np.ascontiguousarray(sequences.values), sequences.offsets  # what code of rooms relies on
         context = self._encoded_context(len(sequences), sequences.context)
-        return Reading(encoded, sequences.values, sequences.offsets, context)
+        codes, table = np.empty(0, dtype=np.int64), np.empty((0, 0), self.dtype)
+        if self.embedding is not None:
+            codes = self.embedding.read(values, offsets)
+        return Reading(self.inputs.read(values, offsets), values, offsets, context, codes, table)
+
+    def _at(self, ready, reading):
+        """The same reading, with the weights that it needs."""
+        return reading if self.embedding is None else reading._replace(table=ready.table)
 
     def _encoded_context(self, n, context):
         """What conditions n sequences, (n, C) or (n, 0)."""
@@ -197,19 +220,19 @@ class Network:
 
     def _n_rows(self, n_rows, B):
         """Rows of a window: at least the sequences that run side by side."""
-        most = max(cell.n_gates * width for cell, width in zip(self.stack.cells, self.stack.wide, strict=True))
-        return max(B, n_rows or max(128, WINDOW // most))
+        return max(B, n_rows or self._window)
 
     def terms(self, ready, sequences, batch_size=None, n_rows=None, n_jobs=None):
         """The terms log p(x_t given x_<t), (M,)."""
-        reading, terms = self.read(sequences), np.empty(sequences.n_observations)
+        reading, terms = self._at(ready, self.read(sequences)), np.empty(sequences.n_observations)
 
         def score(which):
-            with self._room(ready) as room:
-                n_rows_here, n_steps, _ = measure(reading.offsets, which)
-                held = min(n_rows_here, self._n_rows(n_rows, len(which)))
-                room.enter(ready, len(which), n_rows_here, n_steps, held, self._context(reading, which))
-                self._passes.score(reading, which, room.batch, room.source, held, room.layers, room.output, terms)
+            n_rows_here, n_steps, _ = measure(reading.offsets, which)
+            held = min(n_rows_here, self._n_rows(n_rows, len(which)))
+            context = self._context(reading, which)
+            room = self._room(ready).enter(ready, len(which), n_rows_here, n_steps, held, context)
+            room.run(self._passes.score, reading, which, room.batch, room.source, held, room.layers, room.output, terms)
+            ready.rooms.append(room)
 
         def score_in_windows(which):
             for batch, rows, n_before, layers in self._sweep(ready, reading, which, n_rows):
@@ -223,15 +246,12 @@ class Network:
         in_threads(task, self._batches(sequences, batch_size), n_jobs)
         return terms
 
-    @contextmanager
     def _room(self, ready):
-        """A room that nobody else is in."""
+        """A room that nobody else is in; who leaves it in order puts it back among ``ready.rooms``."""
         try:
-            room = ready.rooms.pop()
+            return ready.rooms.pop()
         except IndexError:
-            room = Room(self)
-        yield room
-        ready.rooms.append(room)
+            return Room(self)
 
     def _sweep(self, ready, reading, which, n_rows):
         """Forward over some sequences, so many rows at once that they stay small in memory.
@@ -242,17 +262,29 @@ class Network:
         batch, B = Batch.of(reading.offsets, which), len(which)
         size = min(len(batch.rows), self._n_rows(n_rows, B))
         state = np.zeros((B, self.stack.n_state), self.dtype)
-        with self._room(ready) as room:
-            layers = room.enter(ready, B, 0, 0, size, self._context(reading, which)).layers
-            for steps, rows in windows(batch.sizes, size):
-                n = rows.stop - rows.start
-                _fill(room.source, reading.encoded[batch.rows[rows]])
-                self._put(layers, state)
-                self._passes.forward(batch.sizes[steps], room.source, layers)
-                yield batch, rows, len(state), layers
-                running = batch.sizes[steps.stop] if steps.stop < len(batch.sizes) else 0
-                last = len(state) + n - batch.sizes[steps.stop - 1]
-                state = _states(layers, slice(last, last + running))
+        room = self._room(ready).enter(ready, B, 0, 0, size, self._context(reading, which))
+        layers = room.layers
+        for steps, rows in windows(batch.sizes, size):
+            n = rows.stop - rows.start
+            self._fill(room.source, reading, batch.rows[rows])
+            self._put(layers, state)
+            self._passes.forward(batch.sizes[steps], room.source, layers)
+            yield batch, rows, len(state), layers
+            running = batch.sizes[steps.stop] if steps.stop < len(batch.sizes) else 0
+            last = len(state) + n - batch.sizes[steps.stop - 1]
+            state = _states(layers, slice(last, last + running))
+        ready.rooms.append(room)
+
+    def _fill(self, source, reading, rows):
+        """Let a run read what some rows read."""
+        _fill(source, reading.encoded[rows])
+        if self.embedding is not None:
+            self._embed(source, reading.table[reading.codes[rows]])
+
+    def _embed(self, source, vectors):
+        """Write vectors (n, K, E) of symbols beside the other inputs."""
+        n, first = len(vectors), self.inputs.width
+        source[:n, first : self.n_inputs] = vectors.reshape(n, -1)
 
     def _put(self, layers, state):
         """Let runs start from a state (n, U)."""
@@ -295,8 +327,10 @@ class Network:
         gradient : array (W,)
             Of the loss ``-log_likelihood / mass``; in the memory of the arena.
         """
-        arena, reading = Arena() if arena is None else arena, weighted.reading
+        arena = Arena() if arena is None else arena
         ready = self.ready(vector, arena, derivative=True)
+        reading = self._at(ready, weighted.reading)
+        weighted = weighted._replace(reading=reading)
         which = longest_first(reading.offsets, which)
         M, _, _ = measure(reading.offsets, which)
         size = shard_size(len(which), LARGEST_SHARD, 6 * self.n_weights * M)
@@ -325,13 +359,20 @@ class Network:
         n_rows, n_steps, _ = measure(weighted.reading.offsets, which)
         context = self._context(weighted.reading, which)
         room.enter(ready, len(which), n_rows, n_steps, context=context)
-        log_likelihood = self._passes.shard(
-            weighted.reading, weighted.counts, which, room.batch, room.source, room.layers, room.output, room.sums,
-            room.nothing, room.nothing if state is None else state,
+        log_likelihood = room.run(
+            self._passes.shard, weighted.reading, weighted.counts, which, room.batch, room.source, room.layers,
+            room.output, room.sums, room.d_inputs, room.nothing if state is None else state,
         )  # fmt: skip
-        if context is not None:
-            room.weigh_context(room.batch.sizes[:n_steps], context)
+        self._weigh_below(room, weighted.reading, room.batch.rows[:n_rows], room.batch.sizes[:n_steps], context)
         return log_likelihood
+
+    def _weigh_below(self, room, reading, rows, sizes, context):
+        """The gradients of what stands below the layers, once theirs are there."""
+        if context is not None:
+            room.weigh_context(sizes, context)
+        if self.embedding is not None:
+            out = room.gradients[EMBEDDING, "weight"]
+            self.embedding.weigh(reading.codes, rows, room.d_inputs, self.inputs.width, out)
 
     def _shard_in_parts(self, ready, weighted, which, room, state):
         """The same under a family whose gradient is not for kernels."""
@@ -341,7 +382,7 @@ class Network:
         context = self._context(reading, which)
         layers, source, gradients = room.enter(ready, B, M, 0, context=context).layers, room.source, room.gradients
         tape = layers[-1].tape
-        _fill(source, reading.encoded[batch.rows])
+        self._fill(source, reading, batch.rows)
         self._put(layers, np.zeros((B, self.stack.n_state), self.dtype) if state is None else state)
         self._passes.forward(batch.sizes, source, layers)
         if state is not None:
@@ -360,9 +401,8 @@ class Network:
             tape.d_hidden[first:end, : len(weight)] = d_raw @ weight.T
             d_weight += hidden.T @ d_raw
             d_bias += d_raw.sum(axis=0)
-        self._passes.backward(batch, batch.sizes, source, layers, room.sums, room.nothing)
-        if context is not None:
-            room.weigh_context(batch.sizes, context)
+        self._passes.backward(batch, batch.sizes, source, layers, room.sums, room.d_inputs)
+        self._weigh_below(room, reading, batch.rows, batch.sizes, context)
         gradients[OUTPUT, "weight"][: len(weight), : self.n_raw] = d_weight
         gradients[OUTPUT, "bias"][0, : self.n_raw] = d_bias
         return log_likelihood
@@ -388,19 +428,21 @@ class Network:
         offset = ready.weights[OUTPUT, "bias"] + np.log(self.marginal.probabilities)
         odds = np.full((1, padded(len(offset), LANES)), -np.inf)
         raw, codes = np.empty((n, self.n_output_columns), self.dtype), np.empty((T, n), dtype=np.int64)
-        with self._room(ready) as room:
-            (layer,) = room.enter(ready, n, 0, 0, n, self._context_in(state)).layers
-            self._put([layer], state)
-            cell.kernels().generate(
-                uniforms, 1 / temperature, layer.weights, layer.tape, ready.output[0], raw, offset, odds, codes
-            )
+        room = self._room(ready).enter(ready, n, 0, 0, n, self._context_in(state))
+        (layer,) = room.layers
+        self._put([layer], state)
+        cell.kernels().generate(
+            uniforms, 1 / temperature, layer.weights, layer.tape, ready.output[0], raw, offset, odds, codes
+        )
+        ready.rooms.append(room)
         return codes
 
     def start_state(self, ready, n, context=None):
         """Hidden states and memories (n, U) once the start has been read, and encoded contexts (n, C) beside them."""
         state = np.zeros((n, self.stack.n_state), self.dtype)
         state = np.concatenate([state, self._encoded_context(n, context)], axis=1)
-        return self._advance(state, self.inputs.start(n), ready)
+        codes = None if self.embedding is None else self.embedding.start(n)
+        return self._advance(state, self.inputs.start(n), ready, codes)
 
     def _context_in(self, state):
         """The context (n, C) that a state (n, U + C) carries on; None where there is none."""
@@ -408,21 +450,24 @@ class Network:
 
     def next_state(self, ready, state, values):
         """Hidden states and memories (n, U), and what else a state carries on, after reading values (n, D)."""
-        return self._advance(state, self.inputs.encode(values), ready)
+        codes = None if self.embedding is None else self.embedding.encode(values)
+        return self._advance(state, self.inputs.encode(values), ready, codes)
 
-    def _advance(self, state, encoded, ready):
+    def _advance(self, state, encoded, ready, codes=None):
         n = len(state)
-        with self._room(ready) as room:
-            layers = room.enter(ready, n, 0, 0, n, self._context_in(state)).layers
-            _fill(room.source, encoded)
-            self._put(layers, state)
-            self._passes.forward(np.array([n]), room.source, layers)
-            states = _states(layers, slice(n, 2 * n))
+        room = self._room(ready).enter(ready, n, 0, 0, n, self._context_in(state))
+        _fill(room.source, encoded)
+        if codes is not None:
+            self._embed(room.source, ready.table[codes])
+        self._put(room.layers, state)
+        self._passes.forward(np.array([n]), room.source, room.layers)
+        states = _states(room.layers, slice(n, 2 * n))
+        ready.rooms.append(room)
         return states if self.context is None else np.concatenate([states, self._context_in(state)], axis=1)
 
     def states_after(self, ready, sequences, batch_size=None, n_rows=None, n_jobs=None):
         """Hidden states and memories (N, U) after all of each sequence, and contexts (N, C) beside them."""
-        reading, U = self.read(sequences), self.stack.n_state
+        reading, U = self._at(ready, self.read(sequences)), self.stack.n_state
         states = np.empty((len(sequences), U + self.n_context), self.dtype)
         states[:, U:] = reading.context
 
@@ -431,8 +476,8 @@ class Network:
                 last = batch.last
                 ending = (rows.start <= last) & (last < rows.stop)
                 states[which[ending], :U] = _states(layers, last[ending] - rows.start + n_before)
-                encoded = self.inputs.encode(reading.values[batch.rows[last[ending]]])
-                states[which[ending]] = self._advance(states[which[ending]], encoded, ready)
+                values = reading.values[batch.rows[last[ending]]]
+                states[which[ending]] = self.next_state(ready, states[which[ending]], values)
 
         in_threads(follow, self._batches(sequences, batch_size), n_jobs)
         return states
@@ -455,7 +500,7 @@ def shard_size(n, largest, work):
 def _shards(order, size):
     """Dealt out one by one, so that no shard has all the long sequences."""
     n_shards = -(-len(order) // size)
-    return [np.ascontiguousarray(order[number::n_shards]) for number in range(n_shards)]
+    return [order] if n_shards == 1 else [order[number::n_shards].copy() for number in range(n_shards)]
 
 
 def _fill(source, encoded):

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..jit import APART, ARITHMETIC, inline_here, kernel
 from ..products import add_outer, product
+from .embedding import gather
 from .layers import in_turn
 from .packing import lay_out
 from .units import add_rows, clear, spread
@@ -22,6 +23,8 @@ class Reading(NamedTuple):
     values: np.ndarray  # (M, D) the observations
     offsets: np.ndarray  # (N + 1,)
     context: np.ndarray  # (N, C) what conditions each sequence, or (N, 0)
+    codes: np.ndarray  # (M, K) which rows of the table are read too, side by side; (0,) where there is none
+    table: np.ndarray  # (S, E) vectors of symbols; (0, 0) where there is none
 
 
 class Counts(NamedTuple):
@@ -97,7 +100,7 @@ def passes_of(kernels, compiled=None, family=""):
     def shard(reading, counts, which, batch, source, layers, output, gradients, nothing, state):
         n_rows, n_steps = lay_out(reading.offsets, which, batch)
         sizes = batch.sizes[:n_steps]
-        _read(n_rows, reading.encoded, batch.rows, 0, source)
+        _read(n_rows, reading.encoded, reading.codes, reading.table, batch.rows, 0, source)
         gradients[:] = 0
         if len(state) == 0:
             begin(len(which), layers)
@@ -120,7 +123,7 @@ def passes_of(kernels, compiled=None, family=""):
             while stop < n_steps and (stop == start or end + batch.sizes[stop] - first <= n_held):
                 end += batch.sizes[stop]
                 stop += 1
-            _read(end - first, reading.encoded, batch.rows, first, source)
+            _read(end - first, reading.encoded, reading.codes, reading.table, batch.rows, first, source)
             run(batch.sizes[start:stop], source, 0, layers)
             B, hidden = batch.sizes[start], layers[-1].tape.hidden
             for row in range(first, end, len(output.raw)):
@@ -167,7 +170,7 @@ def above_layers(gradient, key):
 
 
 @inline_here
-def _read(n, encoded, rows, first, source):
+def _read(n, encoded, codes, table, rows, first, source):
     """Write to `source` what n rows from `first` on read."""
     if encoded.ndim == 1:
         for m in range(n):
@@ -176,3 +179,5 @@ def _read(n, encoded, rows, first, source):
         for m in range(n):
             for j in range(encoded.shape[1]):  # the rest is padding
                 source[m, j] = encoded[rows[first + m], j]
+        if codes.ndim == 2:
+            gather(n, codes, table, rows, first, encoded.shape[1], source)

@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..jit import code_for
 from ..products import aligned, padded
+from ..simd import panel_width
 from .context import add_up_steps
 from .layers import EIGHT, OUTPUT
 from .packing import Arena, Batch
 from .passes import Output
 from .recurrence import Layer
+from .units import UNITS
 
 __all__ = ["Ready", "Room"]
 
@@ -22,6 +25,7 @@ class Ready(NamedTuple):
     weights: dict  # arrays by (layer, name), as the user sees them
     layers: list  # Weights of each layer
     output: tuple  # those of the output as panels (H, R), transposed ones (none for scoring), and bias
+    table: np.ndarray  # (S, E) vectors of symbols, learned ones and others; (0, 0) where there are none
     rooms: list  # in which nobody scores at the moment
 
 
@@ -37,7 +41,7 @@ class Room:
 
     def __init__(self, network, sums=None):
         self._network, self.sums, self._arena = network, sums, Arena()
-        self._size, self._ready = (0, 0, 0, 0), None
+        self._size, self._ready, self._code = (0, 0, 0, 0), None, {}
         self.nothing = np.empty((0, 0), network.dtype)
         self.gradients = defaultdict(lambda: self.nothing) if sums is None else network.sums_in(sums)
 
@@ -63,6 +67,14 @@ class Room:
             self._network.context.write_biases(context, own, self.layers[0].weights, self._biases)
         return self
 
+    def run(self, kernel, reading, *arguments):
+        """Call a kernel with arguments that, but for what is read, are of the same types in every call of this room."""
+        key = kernel, reading.encoded.dtype, reading.values.dtype
+        code = self._code.get(key)
+        if code is None:
+            code = self._code[key] = code_for(kernel, (reading, *arguments))
+        return code(reading, *arguments)
+
     def weigh_context(self, sizes, context):
         """Write the gradient of the weights of contexts (B, C), once those of the lowest layer's inputs are there."""
         d_biases = self._arena.array("d_biases", (len(context), self._biases.shape[1]), self._network.dtype)
@@ -75,7 +87,11 @@ class Room:
         if network.inputs.symbols:
             self.source = np.empty(n_held, dtype=np.int64)
         else:
-            self.source = self._arena.array("source", (n_held, padded(network.inputs.width, EIGHT)), dtype)
+            self.source = self._arena.array("source", (n_held, padded(network.n_inputs, EIGHT)), dtype)
+        self.d_inputs = self.nothing
+        if network.embedding is not None and self.sums is not None:
+            width = padded(padded(network.n_inputs, UNITS), panel_width(dtype))
+            self.d_inputs = self._arena.array("d_inputs", (n_rows, width), dtype)
         self._tapes = network.stack.tapes(self._arena, n_sequences, n_held, dtype, self.sums is not None)
         self._biases = None
         if network.context is not None:

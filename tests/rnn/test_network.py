@@ -12,7 +12,7 @@ from seqmodels.base import SequenceModel
 from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Poisson
 from seqmodels.rnn import GRU, LSTM, RNN, Elman
 
-from .cases import CELLS, EMISSIONS, network_with_random_weights, sequences_for
+from .cases import CELLS, EMISSIONS, every_case, network_with_random_weights, sequences_for
 
 # -------------------------------------------------------------------- against plain equations
 
@@ -69,8 +69,7 @@ def plain_output(emission, marginal):
     return reference.gaussian_output(marginal.means.tolist(), variances.tolist(), shared)
 
 
-@pytest.mark.parametrize("emission", EMISSIONS.values(), ids=EMISSIONS.keys())
-@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
+@every_case
 def test_likelihoods_equal_plain_equations(cell, emission):
     X = sequences_for(emission)
     model = network_with_random_weights(cell, emission, X)
@@ -251,3 +250,14 @@ def test_windows_of_any_size_give_the_same_terms_and_states(rng):
     for n_rows in (1, 3, 4, 11, 1000):
         np.testing.assert_allclose(network.terms(ready, X, 3, n_rows), terms, rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(network.states_after(ready, X, 3, n_rows), states, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("emission", [Categorical(), Gaussian()], ids=["symbols", "numbers"])
+def test_the_layout_of_the_data_in_memory_does_not_matter(emission):
+    X = [np.asarray(x) for x in sequences_for(emission)]
+    model = network_with_random_weights(LSTM(3), emission, X)
+    expected = model.log_likelihoods(X)
+    backwards, wide = [x[::-1].copy()[::-1] for x in X], [np.stack([x, x], axis=1)[:, 0] for x in X]
+    for form in (backwards, wide, Sequences.wrap(wide)):
+        for terms, others in zip(expected, model.log_likelihoods(form), strict=True):
+            np.testing.assert_array_equal(terms, others)
