@@ -225,7 +225,7 @@ def test_a_given_past_conditions_and_is_not_scored(model_name):
 
 
 @every_model
-def test_sequences_may_come_as_one_array_with_lengths(model_name):
+def test_wish_21_sequences_may_come_as_one_array_with_lengths(model_name):
     model, X = fitted(model_name), data("Categorical", gaps=False)
     lengths = [len(x) for x in X]
     own = model.log_likelihood(np.concatenate(X), lengths=lengths)

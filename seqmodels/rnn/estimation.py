@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import clone
 
 from ..base import SequenceModel, mean_term
+from .bidirectional import Bidirectional
 from .cells import LSTM, Cell
 from .context import ContextInput
 from .descent import Descent
@@ -174,6 +175,11 @@ class Estimation:
     def _checked_hyperparameters(self):
         cells = [LSTM(64)] if self.cell is None else self.cell if isinstance(self.cell, list | tuple) else [self.cell]
         for cell in cells:
+            if isinstance(cell, Bidirectional):
+                raise ValueError(
+                    f"cell is {cell!r}, which would see the future that the network predicts; cells that run in one "
+                    "direction, such as LSTM(64), are accepted"
+                )
             if not isinstance(cell, Cell):
                 raise TypeError(f"cell is {cell!r}; a cell such as LSTM(64), or a list of them, is accepted")
             cell.check()

@@ -27,8 +27,8 @@ def initial(kind, name, axes, bound, generator):
     if not rows:
         return np.zeros(columns.length)
     make = KINDS[kind][0 if name == "input" else 1]
-    (n_row_blocks, n_rows), (n_blocks, n_columns) = rows[0], columns
-    blocks = [[make(n_rows, n_columns, generator) for _ in range(n_blocks)] for _ in range(n_row_blocks)]
+    shape = int(rows[0].n_units), int(columns.n_units)
+    blocks = [[make(*shape, generator) for _ in range(columns.n_blocks)] for _ in range(rows[0].n_blocks)]
     return np.block(blocks)
 
 
