@@ -7,7 +7,7 @@ import seqmodels
 
 SOURCES = pathlib.Path(seqmodels.__file__).parent
 FOUNDATION = {"jit", "simd", "products", "arrays", "threads", "forms", "sequences", "predictive"}
-CONTRACT = {"base", "emissions"}
+CONTRACT = {"base", "forecasts", "emissions"}
 MODELS = {"baselines": "baselines", "kneser_ney": "baselines", "hmm": "hmm", "rnn": "rnn"}  # module -> room
 
 

@@ -82,7 +82,7 @@ def test_clones_are_unfitted_and_equal_in_their_parameters(model, data, grid):
 
 
 @each_model
-def test_fit_returns_the_model_and_leaves_its_parameters_alone(model, data, grid):
+def test_fault_07_fit_returns_the_model_and_leaves_its_parameters_alone(model, data, grid):
     model = clone(model)
     before = repr(model.get_params())
     assert model.fit(data()) is model
@@ -97,7 +97,7 @@ def test_cross_validation_of_a_list_of_ragged_sequences(model, data, grid):
 
 
 @each_model
-def test_cross_validation_of_wrapped_sequences(model, data, grid):
+def test_fault_04_cross_validation_of_wrapped_sequences(model, data, grid):
     X = Sequences.wrap(data())
     folds = [(X[train], X[test]) for train, test in FOLDS.split(np.zeros(len(X)))]
     expected = [clone(model).fit(train).score(test) for train, test in folds]
@@ -105,7 +105,7 @@ def test_cross_validation_of_wrapped_sequences(model, data, grid):
 
 
 @each_model
-def test_grid_search(model, data, grid):
+def test_wish_18_grid_search(model, data, grid):
     X = data()
     search = GridSearchCV(model, grid, cv=FOLDS, error_score="raise").fit(X)
     means = [np.mean(by_hand(clone(model).set_params(**c), X)) for c in search.cv_results_["params"]]
@@ -116,7 +116,7 @@ def test_grid_search(model, data, grid):
 
 
 @each_model
-def test_pipeline(model, data, grid):
+def test_fault_05_pipeline(model, data, grid):
     X = data()
     backwards = FunctionTransformer(lambda X: [x[::-1] for x in X])
     pipeline = Pipeline([("backwards", backwards), ("model", clone(model))]).fit(X)

@@ -94,11 +94,8 @@ class AutoregressiveGaussian(Emission):
 
     def sufficient_statistics(self, values, visits, parameters):
         """Sums of products, which say all about weighted least squares."""
-        D, width = parameters.intercepts.shape[-1], self.order + 2
-        pairs = np.empty((len(values), D * width**2))
-        centres = parameters.centres.reshape(-1, D)[0]
-        _pairs(np.ascontiguousarray(values, dtype=float), centres, self.order, pairs)
-        return AutoregressiveGaussianStatistics((visits.T @ pairs).reshape(-1, D, width, width))
+        width = padded_width(visits.shape[1])
+        return self.in_tiles(parameters, width).statistics(values, padded(visits, len(visits), width))
 
     def maximize(self, statistics, parameters):
         """Weighted least squares in each state and column; what nothing determines is zero."""
@@ -180,7 +177,7 @@ class AutoregressiveTiles(Tiles):
         super().__init__(emission, parameters)
         intercepts, coefficients, variances, centres, spreads = parameters
         K = len(intercepts)
-        self.log_densities = _log_densities(vector_length(width))
+        self.kernels, self.width = _kernels(vector_length(width)), width
         coefficients = np.moveaxis(coefficients, 0, -1).reshape(-1, K)  # (order D, K)
         arrays = [intercepts.T, coefficients]
         for variance in (variances.T, spreads.T):
@@ -191,12 +188,23 @@ class AutoregressiveTiles(Tiles):
 
     def fill_log_table(self, values, out):
         order = self.emission.order
-        self.log_densities(np.ascontiguousarray(values, dtype=float), order, *self.arrays, self.start, out)
+        self.kernels[0](np.ascontiguousarray(values, dtype=float), order, *self.arrays, self.start, out)
+
+    def statistics(self, values, visits):
+        """Sums of products of one, the deviations before and the deviation."""
+        K, D = self.parameters.intercepts.shape
+        centres, n = np.ascontiguousarray(self.parameters.centres[0]), self.emission.order + 2
+        rows, columns = np.triu_indices(n)
+        sums, own = aligned(D * len(rows), self.width), np.ones((1, n))
+        self.kernels[1](np.ascontiguousarray(values, dtype=float), visits, centres, own, sums)
+        products, sums = np.empty((K, D, n, n)), sums[:, :K].T.reshape(K, D, -1)
+        products[..., rows, columns] = products[..., columns, rows] = sums
+        return AutoregressiveGaussianStatistics(products)
 
 
 @functools.cache
-def _log_densities(length):
-    """The kernel for arrays (..., L) of states in vectors of this length."""
+def _kernels(length):
+    """Kernels for arrays (..., L) of states in vectors of this length."""
     SEVERAL = length == LONGEST_VECTOR
 
     @kernel(key=f"vectors of {length}", _nrt=False)
@@ -238,23 +246,28 @@ def _log_densities(length):
                         density = density - deviation * deviation * load(precisions, d, j, length, width)
                 store(out, i, j, density, width)
 
-    return log_densities
+    @kernel(key=f"vectors of {length}", _nrt=False)
+    def products(values, visits, centres, own, sums):
+        """Weighted products of one, the deviations before and the deviation, of each column, no pair twice."""
+        n, D, size = len(values), len(centres), own.shape[1]
+        width = visits.shape[1] if SEVERAL else length
+        n_pairs = size * (size + 1) // 2
+        for i in range(n):
+            for d in range(D):
+                total = 0.0
+                for lag in range(size - 1):
+                    deviation = number(values, i, lag * D + d, (size - 1) * D) - centres[d]
+                    own[0, lag if lag else size - 1] = deviation
+                    total += deviation
+                if np.isnan(total):  # not all is there
+                    continue
+                for j in range(0, width, length):
+                    place, visit = d * n_pairs, load(visits, i, j, length, width)
+                    for a in range(size):
+                        weighted = visit * number(own, 0, a, size)
+                        for b in range(a, size):
+                            sum_of_pair = load(sums, place, j, length, width)
+                            store(sums, place, j, sum_of_pair + weighted * number(own, 0, b, size), width)
+                            place += 1
 
-
-@kernel
-def _pairs(values, centres, order, out):
-    """Products of one, the deviations before and the deviation, for each column; zeros where one is not there."""
-    n, D, width = len(values), len(centres), order + 2
-    own = np.empty(width)
-    for i in range(n):
-        for d in range(D):
-            own[0], total = 1.0, 0.0
-            for lag in range(order + 1):
-                deviation = values[i, lag * D + d] - centres[d]
-                own[lag if lag else width - 1] = deviation
-                total += deviation
-            if np.isnan(total):
-                own[:] = 0.0
-            for a in range(width):
-                for b in range(width):
-                    out[i, (d * width + a) * width + b] = own[a] * own[b]
+    return log_densities, products

@@ -26,6 +26,7 @@ class Compiled(NamedTuple):
     offset: np.ndarray  # (R,)
     beyond: float
     constants: tuple  # arrays and numbers
+    room: int = 0  # columns more, after the raw outputs, for the functions to work in
 
 
 class Emission(BaseEstimator):
@@ -171,6 +172,10 @@ class Emission(BaseEstimator):
 
     def compiled(self, marginal, dtype):
         """The same as ``value_and_gradient`` within kernels, as a `Compiled`; None where there is no such thing."""
+        return None
+
+    def compiled_mixture(self, marginal, dtype):
+        """The same for a mixture of members, whose parameters are `marginal`."""
         return None
 
     def constant_raw(self, marginal):

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from ..jit import kernel
-from ..simd import entry, exp, load, maximum, minimum, splat, store, total, where_positive
-from .base import Emission, keep_without_mass, observed_mass, raise_at, refuse, refuse_unless_number
+from ..products import padded
+from .base import Compiled, Emission, keep_without_mass, observed_mass, raise_at, refuse, refuse_unless_number
+from .bits import CERTAIN, LANES, bits, bits_kernel, mixed_bits
 
 __all__ = ["Bernoulli", "BernoulliParameters"]
 
@@ -107,14 +107,22 @@ class Bernoulli(Emission):
 
     def value_and_gradient(self, values, raw, marginal, out):
         """Log probabilities (n,), and their gradient in `raw` (n, R) written to `out`: y - sigmoid."""
-        (n, D), width = values.shape, -(-values.shape[1] // LANES) * LANES
-        signs, offset = np.zeros((n, width), dtype=raw.dtype), np.zeros((1, width), dtype=raw.dtype)
-        signs[:, :D] = 2.0 * values - 1.0
-        missing = np.isnan(signs)
-        if missing.any():
-            signs[missing] = 0.0
-        offset[0, :D] = special.logit(marginal.probabilities)
-        return _logistic(signs, raw, offset, out)
+        (n, D), terms = values.shape, np.empty(len(values))
+        logits = np.full((n, padded(D, LANES)), CERTAIN, raw.dtype)
+        logits[:, :D] = raw + special.logit(marginal.probabilities).astype(raw.dtype)
+        bits_kernel(np.ascontiguousarray(values, dtype=float), np.arange(n), 0, n, logits, (D,), terms)
+        out[...] = logits[:, :D]
+        return terms
+
+    def compiled(self, marginal, dtype):
+        offset = special.logit(marginal.probabilities).astype(dtype)
+        return Compiled(bits, bits, offset, CERTAIN, (len(offset),))
+
+    def compiled_mixture(self, marginal, dtype):
+        with np.errstate(divide="ignore"):
+            logits = [np.log(marginal.weights), special.logit(marginal.components.probabilities).ravel()]
+        C, D = marginal.components.probabilities.shape
+        return Compiled(mixed_bits, mixed_bits, np.concatenate(logits).astype(dtype), 0.0, (C, D), room=C)
 
     # ---------------------------------------------------------------- both
 
@@ -129,44 +137,3 @@ class Bernoulli(Emission):
 
     def cdf(self, values, parameters):
         return np.where(values < 0, 0.0, np.where(values < 1, 1 - parameters.probabilities, 1.0))
-
-
-LANES = 16  # logits in a vector
-BLOCK = 512  # factors from 1 to 2 whose product is taken before its logarithm
-
-
-@kernel
-def _logistic(signs, raw, offset, out):
-    """Log probabilities of signs (n, W), 1 for a one, -1 for a zero and 0 where nothing is seen; and their gradient.
-
-    A sign times its logit is the log odds t of what is seen, and the logarithms of ``1 + exp(-|t|)`` add up to
-    that of a product. Columns beyond the last whole vector are worked on in rows of their own.
-    """
-    n, R = raw.shape
-    whole = R - R % LANES
-    log_probability = np.zeros(n)
-    last, d_last = np.zeros((1, LANES), dtype=raw.dtype), np.zeros((1, LANES), dtype=raw.dtype)
-    for i in range(n):
-        for r in range(whole, R):
-            last[0, r - whole] = raw[i, r]
-        for first in range(0, R, BLOCK):
-            low, factors = splat(raw.dtype.type(0), LANES), splat(raw.dtype.type(1), LANES)
-            for r in range(first, min(first + BLOCK, R), LANES):
-                sign = load(signs, i, r, LANES)
-                logit = load(raw, i, r, LANES) if r < whole else load(last, 0, 0, LANES)
-                odds = sign * (logit + load(offset, 0, r, LANES))
-                small = where_positive(sign * sign, exp(-maximum(odds, -odds)))  # at most 1: no overflow
-                share = 1.0 / (1.0 + small)
-                low, factors = low + minimum(odds, 0.0), factors * (1.0 + small)
-                gradient = sign * (where_positive(odds, small * share) + (share - where_positive(odds, share)))
-                if r < whole:
-                    store(out, i, r, gradient)
-                else:
-                    store(d_last, 0, 0, gradient)
-            product = 1.0
-            for lane in range(LANES):
-                product *= entry(factors, lane)
-            log_probability[i] += total(low) - np.log(product)
-        for r in range(whole, R):
-            out[i, r] = d_last[0, r - whole]
-    return log_probability

@@ -7,7 +7,8 @@ stands below them, row by row.
 import numpy as np
 
 from ..jit import kernel
-from .moments import LOG_2PI, patterns
+from .joint_columns import patterns
+from .moments import LOG_2PI
 
 __all__ = ["n_raw", "of_raw", "value_and_gradient"]
 

@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 
 from .base import keep_without_mass
-from .moments import LOG_2PI, IndependentColumns, JointColumns, in_part, normal, patterns
+from .joint_columns import JointColumns, in_part, normal, patterns
+from .moments import LOG_2PI, IndependentColumns
 
 __all__ = ["COVARIANCES", "VARIANCE_FLOOR", "warn_at_floor"]
 
@@ -116,7 +117,7 @@ class Full:
 
     def in_tiles(self, means, covariances, width):
         """The face to an E-step."""
-        return JointColumns(means, covariances)
+        return JointColumns(means, covariances, width)
 
     def maximize(self, mass, sums, seconds, old, floor, weight=0.0, prior=0.0):
         total = mass[..., 0] + weight

@@ -12,6 +12,7 @@ from ..arrays import LONGEST_VECTOR, aligned, padded, vector_length
 from ..jit import kernel
 from ..simd import load, maximum, number, splat, store, where_positive
 from .columns import blocks
+from .moments import independent_columns
 
 __all__ = ["LaplaceStatistics", "LaplaceTiles", "Spread", "StudentTStatistics", "StudentTTiles"]
 
@@ -71,7 +72,10 @@ class Tiles:
     def __init__(self, locations, width):
         (self.K, self.D), self.width = locations.shape, width
         self.kernels = by_distance(vector_length(width))
-        self.locations, self.centre = self.of_states(locations), locations.mean(axis=0)
+        self.moments = independent_columns(vector_length(width))[1]
+        self.locations = self.of_states(locations)
+        self.centres = aligned(self.D, width)
+        self.centres[:] = locations.mean(axis=0)[:, None]
         self.start = aligned(1, width)
         self.start[:, self.K :] = -np.inf
 
@@ -83,17 +87,11 @@ class Tiles:
         """Sums (D, L) as (K, D)."""
         return [np.ascontiguousarray(array[:, : self.K].T) for array in sums]
 
-    def spread(self, values, visits, mass):
-        """Moments about the centre of all locations, given the visits (K, D) that saw each column."""
-        sums, squares = np.zeros((2, self.width, self.D))
-        for rows in blocks(*values.shape):
-            deviations = np.ascontiguousarray(values[rows].T) - self.centre[:, None]
-            missing = np.isnan(deviations)
-            if missing.any():
-                deviations[missing] = 0.0
-            sums += visits[rows].T @ deviations.T
-            squares += visits[rows].T @ (deviations * deviations).T
-        return Spread(mass, sums[: self.K], squares[: self.K])
+    def spread(self, values, visits):
+        """Moments about the centre of all locations."""
+        moments = [aligned(self.D, self.width) for _ in Spread._fields]
+        self.moments(values, visits, self.centres, *moments)
+        return Spread(*self.apart(moments))
 
 
 class LaplaceTiles(Tiles):
@@ -124,7 +122,7 @@ class LaplaceTiles(Tiles):
         sums = [aligned(self.D, self.width) for _ in range(5)]
         self.kernels.laplace_sums(values, visits, self.locations, self.near, *sums)
         sums = self.apart(sums)
-        return LaplaceStatistics(*sums, self.spread(values, visits, sums[0]))
+        return LaplaceStatistics(*sums, self.spread(values, visits))
 
 
 class StudentTTiles(Tiles):
@@ -170,7 +168,7 @@ class StudentTTiles(Tiles):
         for rows, own, d, logs in self._logs(values):
             self.kernels.student_sums(own, d, visits[rows], logs, self.locations, self.inverses, self.largest, *sums)
         sums = self.apart(sums)
-        return StudentTStatistics(*sums, self.spread(values, visits, sums[0]))
+        return StudentTStatistics(*sums, self.spread(values, visits))
 
 
 class Kernels(NamedTuple):

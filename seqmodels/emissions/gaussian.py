@@ -10,7 +10,7 @@ from ..jit import kernel
 from . import cholesky
 from .base import Emission, keep_without_mass, refuse, refuse_unless_number
 from .covariance import COVARIANCES, VARIANCE_FLOOR, warn_at_floor
-from .moments import normal, patterns
+from .joint_columns import normal, patterns
 
 __all__ = ["Gaussian", "GaussianParameters", "variance_of_a_constant"]
 

@@ -222,6 +222,9 @@ class Mixture(Emission):
         components = map_arrays(lambda *arrays: np.stack(arrays, axis=raw.ndim - 1), *parts)
         return MixtureParameters(np.exp(_log_weights(raw[..., : self.n], marginal)), components)
 
+    def compiled(self, marginal, dtype):
+        return self.emission.compiled_mixture(marginal, dtype)
+
     def value_and_gradient(self, values, raw, marginal, out):
         """Log densities (n,), and their gradient in `raw` (n, R) written to `out`.
 

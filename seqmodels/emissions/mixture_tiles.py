@@ -13,6 +13,9 @@ __all__ = ["MixtureStatistics", "MixtureTiles"]
 
 LOWEST = -1e300  # any log density below is -inf
 
+NUMBERS_AT_A_TIME = 65_536
+"""Log densities of components that are made before they are used: half a mebibyte, which stays in the cache."""
+
 
 class MixtureStatistics(NamedTuple):
     """Expected visits of each component, and the statistics of the mixed family."""
@@ -47,26 +50,42 @@ class MixtureTiles:
             self.log_weights[:, : self.K] = np.log(weights.T)
         self.sum, self.share = _kernels(vector_length(width))
 
-    def _table(self, values):
-        table = aligned(len(values), self.width)
-        self.tiles.fill_log_table(values, table)
-        return table
+    def _tables(self, values):
+        """Some rows at a time: these, and log densities of the components, in memory that is used again."""
+        n, size = len(values), max(64, NUMBERS_AT_A_TIME // self.width)
+        memory = aligned(min(n, size), self.width)
+        for first in range(0, n, size):
+            rows = slice(first, min(first + size, n))
+            table = memory[: rows.stop - rows.start]
+            self.tiles.fill_log_table(values[rows], table)
+            yield rows, table
 
     def fill_log_table(self, values, out):
         """Write the log densities of n observations (n, D) to `out` (n, L), and -inf beyond the K states."""
-        self.sum(self._table(values), self.log_weights, self.K, aligned(1, out.shape[1]), out)
+        for rows, table in self._tables(values):
+            own, highest = out[rows], aligned(len(table), out.shape[1])
+            self.sum(table, self.log_weights, self.K, highest, own)
+            with np.errstate(divide="ignore"):
+                np.log(own, out=own)
+            own += highest
 
     def statistics(self, values, visits):
         """Visits of each component (K, C), and the mixed family's statistics, leading axes (K, C)."""
-        split = aligned(len(values), self.width)
-        missing = self.mixture.missing(values).all(axis=1)  # which say nothing about the weights
-        scratch = aligned(2, visits.shape[1])
-        self.share(self._table(values), self.log_weights, self.K, missing, visits, scratch, split)
-        statistics = self.tiles.statistics(values, split)
-        mass = split[:, : self.C * self.K].sum(axis=0).reshape(self.C, self.K).T
-        return MixtureStatistics(
-            mass.copy(),
-            map_arrays(lambda array: array.reshape(self.C, self.K, *array.shape[1:]).swapaxes(0, 1).copy(), statistics),
+        missing, parts = self.mixture.missing(values), []  # entries, then rows, which say nothing about the weights
+        missing = missing.all(axis=1) if missing.any() else np.zeros(len(values), dtype=bool)
+        scratch, memory = aligned(2, visits.shape[1]), None
+        for rows, table in self._tables(values):
+            memory = aligned(*table.shape) if memory is None else memory
+            split = memory[: len(table)]
+            self.share(table, self.log_weights, self.K, missing[rows], visits[rows], scratch, split)
+            mass = (np.ones(len(split)) @ split)[: self.C * self.K].reshape(self.C, self.K).T
+            parts.append(MixtureStatistics(mass, self.tiles.statistics(values[rows], split)))
+        total = functools.reduce(lambda a, b: map_arrays(np.add, a, b), parts)
+        return total._replace(
+            mass=total.mass.copy(),
+            components=map_arrays(
+                lambda array: array.reshape(self.C, self.K, *array.shape[1:]).swapaxes(0, 1).copy(), total.components
+            ),
         )
 
 
@@ -77,7 +96,7 @@ def _kernels(length):
 
     @kernel(key=f"vectors of {length}", _nrt=False)
     def sums(table, log_weights, K, highest, out):
-        """``out[n, k] = log sum_c exp(table[n, c K + k] + log_weights[c, k])``."""
+        """Of ``log sum_c exp(table[n, c K + k] + log_weights[c, k])`` the largest term, and what is left to log."""
         C = len(log_weights)
         width = out.shape[1] if SEVERAL else length
         for i in range(len(table)):
@@ -88,10 +107,8 @@ def _kernels(length):
                 for c in range(C):
                     joint = load(table, i, c * K + j, length) + load(log_weights, c, j, length)
                     total = total + where_positive(joint - LOWEST, exp(joint - most))
-                store(highest, 0, j, most)
+                store(highest, i, j, most)
                 store(out, i, j, total)
-            for k in range(width):
-                out[i, k] = np.log(out[i, k]) + highest[0, k] if k < K and highest[0, k] > LOWEST else -np.inf
 
     @kernel(key=f"vectors of {length}", _nrt=False)
     def shares(table, log_weights, K, missing, visits, scratch, split):
@@ -100,6 +117,7 @@ def _kernels(length):
         width = visits.shape[1] if SEVERAL else length
         for i in range(len(table)):
             if missing[i]:
+                split[i] = 0.0
                 continue
             for j in range(0, width, length):
                 most, total = splat(LOWEST, length), splat(0.0, length)

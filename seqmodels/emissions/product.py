@@ -8,6 +8,7 @@ from ..forms import MISSING
 from .base import Emission, raise_at, refuse_past
 from .columns import is_count
 from .mixed_table import ColumnsOfTable, most_probable, part_of, without_unused_symbol
+from .product_tiles import ProductStatistics, ProductTiles
 
 __all__ = ["Product", "ProductParameters"]
 
@@ -16,12 +17,6 @@ class ProductParameters(NamedTuple):
     """Parameters of :class:`Product`."""
 
     factors: tuple  # of each factor, the same leading axes
-
-
-class ProductStatistics(NamedTuple):
-    """Statistics of each factor."""
-
-    factors: tuple
 
 
 class Product(Emission):
@@ -258,25 +253,3 @@ class Product(Emission):
     def cdf(self, values, parameters):
         pairs = zip(self._pairs, parameters.factors, strict=True)
         return self._side_by_side([factor.cdf(values[..., own], part) for (factor, own), part in pairs])
-
-
-class ProductTiles:
-    """Tiles of a mixed table: those of the factors."""
-
-    def __init__(self, product, parameters, width):
-        self.product, self.parameters = product, parameters
-        factors = zip(product._factors, parameters.factors, strict=True)
-        self.tiles = [factor.in_tiles(own, width) for factor, own in factors]
-
-    def fill_log_table(self, values, out):
-        """Write the log densities of n observations (n, D) to `out` (n, L), and -inf beyond the K states."""
-        more = np.empty_like(out)
-        for number, (_, block, _) in enumerate(self.product._each(values, self.parameters)):
-            self.tiles[number].fill_log_table(block, more if number else out)
-            if number:
-                out += more
-
-    def statistics(self, values, visits):
-        """Sufficient statistics of n observations (n, D) from the visits (n, L) of the states."""
-        each = zip(self.tiles, self.product._each(values, self.parameters), strict=True)
-        return ProductStatistics(tuple(tile.statistics(block, visits) for tile, (_, block, _) in each))

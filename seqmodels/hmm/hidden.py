@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..base import N_PATHS, SequenceModel, Stream, check_count, point_of
+from ..base import SequenceModel
+from ..forecasts import N_PATHS, Stream, check_count, point_of
 from .decoding import decode, log_probabilities_of
 from .inference import posterior_of
 from .k_best import k_best

@@ -16,9 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..emissions.moments import sums_of_products
 from ..jit import kernel
-from ..simd import load, splat, store, total
+from ..simd import load, number, splat, store, total
 from .steps import FAILED, LEAST_EVIDENCE, LONGEST_SIDE_BY_SIDE, inline, steps
 
 __all__ = ["BLOCK", "LOG_2", "STEPS_BETWEEN_SCALES", "Chain", "passes", "sum_of_shifts"]
@@ -86,6 +85,29 @@ class Passes(NamedTuple):
     meet: callable
     gather: callable
     expectations: callable
+
+
+@functools.cache
+def sums_of_products(length):
+    """The function that adds the products of the rows of two arrays; for rows of this length, or of several of 32."""
+
+    @inline()
+    def add_products(left, right, sums, n, width):
+        """``sums[i, j] += sum_r left[r, i] right[r, j]`` over the first n rows, four rows of the sums at a time."""
+        for j in range(0, width, length):
+            for i in range(0, width, 4):
+                a, b = load(sums, i, j, length, width), load(sums, i + 1, j, length, width)
+                c, d = load(sums, i + 2, j, length, width), load(sums, i + 3, j, length, width)
+                for r in range(n):
+                    row = load(right, r, j, length, width)
+                    a, b = a + number(left, r, i, width) * row, b + number(left, r, i + 1, width) * row
+                    c, d = c + number(left, r, i + 2, width) * row, d + number(left, r, i + 3, width) * row
+                store(sums, i, j, a, width)
+                store(sums, i + 1, j, b, width)
+                store(sums, i + 2, j, c, width)
+                store(sums, i + 3, j, d, width)
+
+    return add_products
 
 
 @functools.cache

@@ -266,9 +266,7 @@ def posterior(initial, transition, transposed, table, rows, offsets, gamma, done
     for n in range(N):
         start, T = offsets[n], offsets[n + 1] - offsets[n]
         own, alpha = rows[start : start + T], gamma[start : start + T]
-        if not _forward_backward(
-            initial, transition, transposed, table, own, alpha, beta[:T], ahead, scale, overlap
-        ):
+        if not _forward_backward(initial, transition, transposed, table, own, alpha, beta[:T], ahead, scale, overlap):
             continue
         done[n] = True
         for t in range(T):

@@ -50,9 +50,7 @@ def steps_of(family, duration_family, max_duration, data, n_jobs):
 
     def maximize(found_and_tables, parameters):
         found, tables = found_and_tables
-        lasting = durations.maximize(
-            duration_family, parameters.durations, tables, found.completed, found.censored
-        )
+        lasting = durations.maximize(duration_family, parameters.durations, tables, found.completed, found.censored)
         return SemiMarkovParameters(
             _shares(found.starts, parameters.initial),
             _shares(found.pairs, parameters.transition),

@@ -152,8 +152,10 @@ class SemiMarkovHMM(HiddenStates):
             least = 1 if self._duration_family.symbolic else SHORTEST_BY_ITSELF
             self.max_duration_ = int(min(max(sequences.lengths.max(), least), LONGEST_BY_ITSELF))
         steps, runs = steps_of(self.family_, self._duration_family, self.max_duration_, data, self.n_jobs), []
-        validate = None if validation is None else lambda parameters: mean_term(
-            self._filtered(validation, parameters)[0], validation
+        validate = (
+            None
+            if validation is None
+            else lambda parameters: mean_term(self._filtered(validation, parameters)[0], validation)
         )
         with each_warning_once():
             for generator in np.random.default_rng(self.random_state).spawn(self.n_init):

@@ -11,7 +11,6 @@ the total of the other pass. Where the evidence is above `LEAST_EVIDENCE` at eve
 is not, a sequence is left to slower recursions.
 """
 
-
 import functools
 from typing import NamedTuple
 

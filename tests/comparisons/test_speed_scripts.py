@@ -211,6 +211,33 @@ def test_an_impossible_path_has_no_probability():
     assert speed_hmm.path_log_probability(problem, np.array([0, 1])) == pytest.approx(np.log(0.5**3 * 0.9))
 
 
+# -------------------------------------------------------------------- emissions
+
+
+def test_the_cost_of_every_emission_is_measured():
+    import speed_emissions
+
+    from seqmodels import emissions
+
+    named = {word for name in speed_emissions.FAMILIES for word in name.split()}
+    exported = {name for name in emissions.__all__ if isinstance(getattr(emissions, name), type)}
+    exported = {name for name in exported if issubclass(getattr(emissions, name), emissions.Emission)}
+    assert named >= exported - {"Emission"}
+    every = [*speed_emissions.FAMILIES, *(f"{name} gaps" for name in speed_emissions.GAPS)]
+    assert set(every) >= speed_emissions.QUICK
+
+
+@pytest.mark.filterwarnings("ignore:.* fell to its floor")
+@pytest.mark.parametrize("name", ["Multinomial", "Product of Gaussian and Categorical", "Gaussian full gaps"])
+def test_the_data_of_an_emission_fit_it(name):
+    import speed_emissions
+
+    side = speed_emissions.Side(name, 60)
+    assert side.data.n_observations == 60
+    assert side.data.missing.any() == name.endswith("gaps")
+    assert side.seconds() > 0
+
+
 # -------------------------------------------------------------------- starting
 
 

@@ -96,6 +96,22 @@ def test_an_m_step_is_weighted_least_squares(order, rng):
     np.testing.assert_array_equal(best.spreads, old.spreads)
 
 
+@pytest.mark.parametrize(("K", "order", "D"), [(2, 1, 1), (3, 2, 2), (40, 3, 1)])
+def test_statistics_are_products_of_what_is_all_there(K, order, D, rng):
+    emission, values = AutoregressiveGaussian(order), rng.normal(5, 2, (30, D))
+    values[rng.random(values.shape) < 0.1] = np.nan
+    past, visits = emission.with_past(Sequences.wrap([values])), rng.random((30, K))
+    parameters = emission.initial_parameters(past, visits, emission.rough(Sequences.wrap([values])), None)
+    expected = np.zeros((K, D, order + 2, order + 2))
+    for i, d in np.ndindex(30, D):
+        own = past[i, d::D] - parameters.centres[0, d]  # the present one first
+        if not np.isnan(own).any():
+            row = np.array([1.0, *own[1:], own[0]])
+            expected[:, d] += visits[i, :, None, None] * np.outer(row, row)
+    found = emission.sufficient_statistics(past, visits, parameters).products
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
 def test_statistics_add_and_scale(rng):
     family, parameters = AutoregressiveGaussian(2), members(rng)
     values = family.with_past(Sequences.wrap(with_gaps(rng)))

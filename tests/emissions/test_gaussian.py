@@ -7,6 +7,7 @@ from seqmodels import Sequences
 from seqmodels.baselines import Independent
 from seqmodels.emissions import Gaussian, GaussianParameters, Mixture
 from seqmodels.emissions.covariance import COVARIANCES, VARIANCE_FLOOR
+from seqmodels.emissions.joint_columns import by_columns
 
 each_covariance = pytest.mark.parametrize("covariance", list(COVARIANCES))
 floor_warning = pytest.mark.filterwarnings("ignore:a variance fell to its floor")
@@ -295,3 +296,50 @@ def test_a_cholesky_factor_has_limits(gap):
     np.testing.assert_allclose(value, Gaussian("full").log_density(values, Gaussian("full").from_raw(raw, marginal)))
     assert out[0, 2] == out[1, 3] == out[2, 4] == 0
     assert np.all(out[[0, 1, 2], [3, 2, 2]] != 0)
+
+
+# -------------------------------------------------------------------- observations by the columns that they have
+
+
+@pytest.mark.parametrize("D", [1, 3, 8, 9, 20])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_observations_are_gathered_by_their_columns(D, share, rng):
+    missing = rng.random((40, D)) < share
+    found = by_columns(missing)
+    for which, seen in found:
+        assert seen.any()
+        assert np.all(np.diff(which) > 0)
+        np.testing.assert_array_equal(missing[which], np.broadcast_to(~seen, (len(which), D)))
+    assert len({seen.tobytes() for _, seen in found}) == len(found)
+    some = np.flatnonzero(~missing.all(axis=1))
+    np.testing.assert_array_equal(np.sort(np.concatenate([which for which, _ in found] or [[]])), some)
+
+
+@pytest.mark.parametrize(("K", "D", "n"), [(1, 1, 1), (3, 2, 17), (5, 9, 30), (40, 6, 3)])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_tiles_equal_plain_sums(K, D, n, gaps, rng):
+    """Log densities, and moments of what is expected: entry by entry, for several vectors of states."""
+    means, matrices = rng.normal(size=(K, D)), random_covariances("full", D, (K,), rng)
+    values, visits = rng.normal(size=(n, D)), rng.random((n, K))
+    if gaps:
+        values[rng.random((n, D)) < 0.4] = np.nan
+    parameters = GaussianParameters(means, matrices)
+    found = Gaussian("full").sufficient_statistics(values, visits, parameters)
+    mass, sums, seconds = np.zeros(K), np.zeros((K, D)), np.zeros((K, D, D))
+    table = np.zeros((n, K))
+    for i, k in np.ndindex(n, K):
+        seen = ~np.isnan(values[i])
+        if not seen.any():
+            continue
+        own = matrices[k][np.ix_(seen, seen)]
+        table[i, k] = stats.multivariate_normal(means[k, seen], own).logpdf(values[i, seen])
+        slopes = matrices[k][:, seen] @ np.linalg.inv(own)
+        expected = slopes @ (values[i, seen] - means[k, seen])
+        left = matrices[k] - slopes @ matrices[k][seen]
+        mass[k] += visits[i, k]
+        sums[k] += visits[i, k] * expected
+        seconds[k] += visits[i, k] * (np.outer(expected, expected) + left)
+    np.testing.assert_allclose(Gaussian("full").log_table(values, parameters), table, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.mass, np.repeat(mass[:, None], D, axis=1), rtol=1e-12)
+    np.testing.assert_allclose(found.sums, sums, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.seconds, seconds, rtol=1e-9, atol=1e-9)

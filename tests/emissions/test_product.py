@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from seqmodels import HMM, Independent, Sequences
+from seqmodels.arrays import map_arrays, padded, padded_width
 from seqmodels.emissions import (
     Bernoulli,
     Categorical,
@@ -13,6 +14,7 @@ from seqmodels.emissions import (
     PoissonParameters,
     Product,
     ProductParameters,
+    ZeroInflated,
 )
 
 MIXED = Product([Gaussian(), Categorical(0.5)])
@@ -201,3 +203,31 @@ def test_tiles_are_those_of_the_factors(rng):
     own = product.maximize(tiles.statistics(values, padded), parameters)
     for a, b in zip(own.factors, expected.factors, strict=True):
         np.testing.assert_allclose(a[0], b[0], rtol=1e-10)
+
+
+@pytest.mark.parametrize("K", [3, 40])
+@pytest.mark.parametrize(
+    "factor", [Poisson(), Bernoulli(), ZeroInflated(Poisson()), Categorical(0.5), Mixture(Poisson(), 2)], ids=str
+)
+def test_tables_of_small_numbers_equal_one_by_one(factor, K, rng):
+    """Of counts, bits and symbols beside a number, some missing; and of counts beyond any table."""
+    product, n = Product([Gaussian(), factor]), 60
+    numbers = rng.integers(2 if isinstance(factor, Bernoulli) else 5, size=n) * 1.0
+    for largest in (None, 1e6):
+        if largest and isinstance(factor, Bernoulli | Categorical):
+            continue
+        if largest:
+            numbers[7] = largest
+        values = np.column_stack([rng.normal(size=n), numbers])
+        values[rng.random(values.shape) < 0.2] = np.nan
+        sequences, visits = Sequences.wrap([values]), rng.random((n, K))
+        parameters = product.initial_parameters(values, visits, product.rough(sequences), rng)
+        width = padded_width(K)
+        tiles, table = product.in_tiles(parameters, width), np.empty((n, width))
+        tiles.fill_log_table(values, table)
+        expected = product.log_density(values[:, None], parameters)
+        np.testing.assert_allclose(table[:, :K], expected, rtol=1e-10, atol=1e-10)
+        assert np.all(table[:, K:] == -np.inf)
+        found = tiles.statistics(values, padded(visits, n, width))
+        plain = product.sufficient_statistics(values, visits, parameters)
+        map_arrays(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), found, plain)

@@ -101,9 +101,7 @@ def pairs_of(model, x):
         forward.append(forward[-1] @ A * np.exp(densities[t]))
         backward.append(A @ (backward[-1] * np.exp(densities[-t])))
     total, after = forward[-1].sum(), backward[::-1]
-    return sum(
-        np.outer(forward[t - 1], np.exp(densities[t]) * after[t]) * A / total for t in range(1, len(densities))
-    )
+    return sum(np.outer(forward[t - 1], np.exp(densities[t]) * after[t]) * A / total for t in range(1, len(densities)))
 
 
 def test_families_whose_batches_do_not_add_up_are_refused():

@@ -193,7 +193,7 @@ def test_threads_change_no_path(rng):
 # -------------------------------------------------------------------- what users of the peers ask for
 
 
-def test_fault_2_posterior_decoding_has_the_probability_of_its_path():
+def test_fault_02_posterior_decoding_has_the_probability_of_its_path():
     """Not the sum of the posteriors; and a path of the most probable states may be impossible."""
     model = symbols_model()
     for method in ("viterbi", "posterior"):
@@ -217,7 +217,7 @@ def test_fault_2_posterior_decoding_has_the_probability_of_its_path():
     np.testing.assert_allclose(own, log_path_probability(INITIAL, TRANSITION, densities, path), rtol=1e-12)
 
 
-def test_wish_1_missing_observations_are_summed_over():
+def test_wish_01_missing_observations_are_summed_over():
     """In every path quantity: a gap has no likelihood of its own."""
     model, x = symbols_model(), SYMBOLS[2]
     truth = truth_of(x)
@@ -229,7 +229,7 @@ def test_wish_1_missing_observations_are_summed_over():
     np.testing.assert_allclose(np.exp(model.log_likelihood([x])), [total], rtol=1e-12)
 
 
-def test_wish_3_filtered_probabilities_do_not_use_the_future():
+def test_wish_03_filtered_probabilities_do_not_use_the_future():
     model = symbols_model()
     for x, filtered, posterior in zip(SYMBOLS, model.filter(SYMBOLS), model.posterior(SYMBOLS), strict=True):
         truth = truth_of(x)
@@ -250,7 +250,7 @@ def continuations(prefix, length):
 
 @pytest.mark.parametrize("prefix", [["a", "d"], ["b", None]], ids=str)
 @pytest.mark.parametrize("return_states", [False, True])
-def test_wish_4_samples_and_predictions_continue_a_given_history(prefix, return_states):
+def test_wish_04_samples_and_predictions_continue_a_given_history(prefix, return_states):
     model, expected = symbols_model(), continuations(prefix, 2)
     samples = model.sample(2500, 2, prefix=prefix, return_states=return_states, random_state=3)
     samples = samples[0] if return_states else samples
@@ -276,7 +276,7 @@ def test_states_of_samples_after_a_history_follow_their_distribution():
     assert chi_square(found, joint) > UNLIKELY
 
 
-def test_wish_6_one_log_likelihood_for_each_sequence():
+def test_wish_06_one_log_likelihood_for_each_sequence():
     model = symbols_model()
     expected = [truth_of(x).log_likelihood for x in SYMBOLS]
     np.testing.assert_allclose(model.log_likelihood(SYMBOLS), expected, rtol=1e-12)
@@ -284,7 +284,7 @@ def test_wish_6_one_log_likelihood_for_each_sequence():
         np.testing.assert_allclose(terms, truth_of(x).terms, rtol=1e-12, atol=1e-14)
 
 
-def test_wish_7_states_step_by_step():
+def test_wish_07_states_step_by_step():
     model = symbols_model()
     for x in SYMBOLS:
         stream, truth = model.stream(), truth_of(x)

@@ -15,7 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from seqmodels import HMM, Sequences
 from seqmodels.arrays import map_arrays
-from seqmodels.emissions import Categorical, Gaussian, Mixture, Poisson
+from seqmodels.emissions import Categorical, Gaussian, Mixture, Multinomial, Poisson
 from seqmodels.hmm import Ergodic, LeftToRight, Sticky
 
 from .cases import FAMILIES, sequences
@@ -330,7 +330,7 @@ def test_fault_14_parameters_can_be_handed_from_one_model_to_another(family):
 def test_fault_15_every_model_is_told_apart_and_one_row_is_enough():
     models = [
         HMM(2, family, transitions=chain, training=training, random_state=0).fit([[3.0]])
-        for family in (Poisson(), Gaussian(), Categorical(0.5), Mixture(Poisson(), 2))
+        for family in (Poisson(), Gaussian(), Categorical(0.5), Multinomial(0.5), Mixture(Poisson(), 2))
         for chain in (None, Sticky(1.0, 1.5), Ergodic(stationary=True))
         for training in ("baum-welch", "viterbi")
     ]

@@ -397,7 +397,7 @@ def test_fixed_parameters_stay_and_the_others_are_the_better_for_it(family, fixe
     for name in ("initial", "transition"):
         same = np.array_equal(getattr(model, f"{name}_"), getattr(start, f"{name}_"))
         assert same == (name in fixed)
-    for (now, before) in ((model.emission_, start.emission_), components):
+    for now, before in ((model.emission_, start.emission_), components):
         for name in getattr(now, "_fields", ()):
             if not isinstance(getattr(now, name), tuple):
                 held = name in fixed or "emission" in fixed or (now is components[0] and "components" in fixed)

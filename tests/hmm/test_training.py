@@ -288,9 +288,7 @@ def test_restarts_keep_the_best_run(rng, validated):
 
 def test_more_restarts_are_never_worse(rng):
     X = sequences("Categorical", rng)
-    values = [
-        objectives(HMM(2, max_iter=4, tol=0, n_init=n, random_state=0).fit(X))[-1] for n in (1, 3, 6)
-    ]
+    values = [objectives(HMM(2, max_iter=4, tol=0, n_init=n, random_state=0).fit(X))[-1] for n in (1, 3, 6)]
     assert values == sorted(values)
 
 

@@ -6,7 +6,7 @@ import pytest
 from seqmodels.emissions import Categorical, Gaussian
 from seqmodels.rnn.network import OUTPUT
 
-from .cases import CELLS, EMISSIONS, network_with_random_weights, sequences_for
+from .cases import CELLS, every_case, network_with_random_weights, sequences_for
 
 STEP = 1e-5
 
@@ -45,8 +45,7 @@ def assert_gradient_is_right(model, X):
     assert_same_gradient(network, gradient, central_differences(network, weights, sequences, counted))
 
 
-@pytest.mark.parametrize("emission", EMISSIONS.values(), ids=EMISSIONS.keys())
-@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
+@every_case
 def test_gradients_equal_central_differences(cell, emission):
     X = sequences_for(emission)
     model = network_with_random_weights(cell, emission, X)

@@ -12,7 +12,7 @@ from seqmodels.base import SequenceModel
 from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Poisson
 from seqmodels.rnn import GRU, LSTM, RNN, Elman
 
-from .cases import CELLS, EMISSIONS, network_with_random_weights, sequences_for
+from .cases import CELLS, EMISSIONS, every_case, network_with_random_weights, sequences_for
 
 # -------------------------------------------------------------------- against plain equations
 
@@ -69,8 +69,7 @@ def plain_output(emission, marginal):
     return reference.gaussian_output(marginal.means.tolist(), variances.tolist(), shared)
 
 
-@pytest.mark.parametrize("emission", EMISSIONS.values(), ids=EMISSIONS.keys())
-@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
+@every_case
 def test_likelihoods_equal_plain_equations(cell, emission):
     X = sequences_for(emission)
     model = network_with_random_weights(cell, emission, X)
