@@ -42,7 +42,9 @@ def accepted(lags, inner):
     return inner[0] == "B" and state == lags.END
 
 
-@pytest.mark.parametrize("inner", ["BTXSE", "BPVVE", "BTSSXXTVVE", "BTXXVPSE", "BPVPXVPXVPXVVE", "BTSXXVPSE", "BPTVPSE"])
+@pytest.mark.parametrize(
+    "inner", ["BTXSE", "BPVVE", "BTSSXXTVVE", "BTXXVPSE", "BPVPXVPXVPXVVE", "BTSXXVPSE", "BPTVPSE"]
+)
 def test_published_strings_are_accepted(lags, inner):
     assert accepted(lags, inner)
 
