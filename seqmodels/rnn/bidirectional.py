@@ -192,7 +192,7 @@ class Direction:
 
 def _entries(axis):
     """Where those along an axis that the user sees stand among all."""
-    return (np.arange(axis.n_blocks)[:, None] * axis.block + np.arange(axis.n_units)).ravel()
+    return np.flatnonzero(axis.entries >= 0)
 
 
 def reversed_rows(sizes):

@@ -22,8 +22,8 @@ from .training import train
 __all__ = ["RNN"]
 
 TITLES = {
-    "input": "weight_ih", "recurrent": "weight_hh", "candidate_bias": "bias_hn", "projection": "weight_hr",
-    "context": "weight_context",
+    "input": "weight_ih", "recurrent": "weight_hh", "projection": "weight_hr", "candidate_bias": "bias_hn",
+    "gate_bias": "bias", "context": "weight_context",
 }  # fmt: skip
 """PyTorch's names of weights, where ours are others."""
 

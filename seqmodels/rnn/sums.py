@@ -43,15 +43,14 @@ class Sums:
         """
         (start, shape), (wide_start, wide_shape) = layout.place(key), self._wide.place(key)
         *rows, columns = axes.get(key, [Axis(1, n) for n in shape])
-        (n_row_blocks, n_rows), (n_blocks, own) = rows[0] if rows else (1, 1), columns
-        row_block, block, wide_step = rows[0].block if rows else 1, columns.block, wide_shape[1]
-        if columns.length == wide_step:  # nothing is padded
-            n_blocks, own = 1, columns.length
-        for number in range(n_row_blocks):
-            for gate in range(n_blocks):
-                place = start + number * n_rows * columns.length + gate * own
-                wide_place = wide_start + number * row_block * wide_step + gate * block
-                yield place, columns.length, wide_place, wide_step, n_rows, own
+        n_rows, row_starts = (rows[0].n_units, rows[0].starts) if rows else (1, [0])
+        own, starts, step, wide_step = columns.n_units, columns.starts, columns.length, wide_shape[1]
+        if step == wide_step:  # nothing is padded
+            own, starts = step, [0]
+        for number, row in enumerate(row_starts):
+            for gate, column in enumerate(starts):
+                place = start + number * n_rows * step + gate * own
+                yield place, step, wide_start + row * wide_step + column, wide_step, n_rows, own
 
 
 @kernel
