@@ -7,7 +7,7 @@ import numpy as np
 
 from ...jit import inline_here
 from ...products import add_outer, add_product, padded
-from ...simd import load, sigmoid, store, tanh
+from ...simd import PANEL_BYTES, load, sigmoid, store, tanh
 from ..pointwise import pointwise
 from ..recurrence import unroll, weigh_hidden
 from ..units import UNITS, Axis, add_products, clear
@@ -189,7 +189,8 @@ def weigh_full(n, first, after, batch, tape, out):
     weigh_hidden(n, first, after, batch, tape, out)
     gates, memory, H = tape.gates, tape.memory, tape.memory.shape[1]
     add_outer(n, H, memory, batch.before, first, gates, first, out[1], 0, 2 * H)
-    add_outer(n, H, memory, batch.places, after, gates, first, out[1], 2 * H, out[1].shape[1])
+    whole = 3 * H % (PANEL_BYTES // gates.itemsize) == 0  # panels that begin with the output gate, or with g before it
+    add_outer(n, H, memory, batch.places, after, gates, first, out[1], 3 * H if whole else 2 * H, out[1].shape[1])
 
 
 @functools.cache
