@@ -91,9 +91,7 @@ class SequenceModel(Forecasting, BaseEstimator):
             if sequences.given is not None:
                 raise ValueError("X has observations that are merely given; such sequences can be scored only")
             if self.emission is not None and not isinstance(self.emission, Emission):
-                raise TypeError(
-                    f"emission is {self.emission!r}; an emission such as Gaussian(), or None, is accepted"
-                )
+                raise TypeError(f"emission is {self.emission!r}; an emission such as Gaussian(), or None, is accepted")
             if onwards and self.emission is not None:
                 self.family_ = self.emission
             sequences = self._known(sequences) if onwards else self._learn_data(sequences)

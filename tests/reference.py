@@ -114,6 +114,76 @@ def lstm_step(x, h, c, W_ih, W_hh, b):
     return new_h, new_c
 
 
+def lstm_variant_step(
+    gate=logistic, squash=math.tanh, read=math.tanh, without=None, full=False, peepholes=None, projected=False
+):
+    """An LSTM in general: memories are those of the units, and before them the gates i, f, o where gates see them.
+
+    `peepholes` is None, "diagonal" or "full". Beside the weights of all LSTMs come, in this order, those of the gates
+    (3 H, 3 H), those of the projection (P + Q, H) and those of peepholes (3 H,) or (3 H, H).
+    """
+
+    def step(x, h, c, W_ih, W_hh, b, *others):
+        others = list(others)
+        W_gates = others.pop(0) if full else None
+        W_out = others.pop(0) if projected else None
+        P = others.pop(0) if peepholes else None
+        n_gates, n_recurrent = 4 - (without is not None), len(W_hh[0])
+        names = [name for name in ("input_gate", "forget_gate", "g", "output_gate") if name != without]
+        H = len(W_ih) // n_gates
+        seen = [dot(W, x) + dot(R, h[:n_recurrent]) + bias for W, R, bias in zip(W_ih, W_hh, b, strict=True)]
+        seen = dict(zip(names, blocks(seen, n_gates), strict=True))
+        before, memory = c[-H:], c[-H:]
+        if full:
+            for name, rows in zip(("input_gate", "forget_gate", "output_gate"), blocks(W_gates, 3), strict=True):
+                seen[name] = [a + dot(row, c[: 3 * H]) for a, row in zip(seen[name], rows, strict=True)]
+
+        def look(name, number, memory):
+            if peepholes == "diagonal":
+                return [a + p * m for a, p, m in zip(seen[name], blocks(P, 3)[number], memory, strict=True)]
+            if peepholes == "full":
+                return [a + dot(row, memory) for a, row in zip(seen[name], blocks(P, 3)[number], strict=True)]
+            return seen[name]
+
+        def opened(name, number, memory):
+            return [1.0] * H if name == without else [gate(a) for a in look(name, number, memory)]
+
+        i, f = opened("input_gate", 0, before), opened("forget_gate", 1, before)
+        memory = [f[j] * before[j] + i[j] * squash(seen["g"][j]) for j in range(H)]
+        o = opened("output_gate", 2, memory)
+        m = [o[j] * read(memory[j]) for j in range(H)]
+        return [dot(row, m) for row in W_out] if projected else m, [*i, *f, *o, *memory] if full else memory
+
+    return step
+
+
+def coupled_lstm_step(x, h, c, W_ih, W_hh, b):
+    """CIFG of Greff et al. (2015): c' = f * c + (1 - f) * g."""
+    seen = [dot(W, x) + dot(R, h) + bias for W, R, bias in zip(W_ih, W_hh, b, strict=True)]
+    f, g, o = blocks(seen, 3)
+    memory = [logistic(f[j]) * c[j] + (1 - logistic(f[j])) * math.tanh(g[j]) for j in range(len(h))]
+    return [logistic(o[j]) * math.tanh(memory[j]) for j in range(len(h))], memory
+
+
+def normalised(row):
+    """With mean zero and variance one, as torch.nn.LayerNorm."""
+    mean = sum(row) / len(row)
+    variance = sum((a - mean) ** 2 for a in row) / len(row)
+    return [(a - mean) / math.sqrt(variance + 1e-5) for a in row]
+
+
+def layer_norm_lstm_step(x, h, c, W_ih, W_hh, _, gain_ih, gain_hh, gain_c, b=None, b_c=None):
+    """Ba, Kiros and Hinton (2016), equations 20 to 22, with one bias of the gates."""
+    H = len(h)
+    b, b_c = b or [0.0] * 4 * H, b_c or [0.0] * H
+    from_x, from_h = normalised([dot(W, x) for W in W_ih]), normalised([dot(R, h) for R in W_hh])
+    seen = [gain_ih[j] * from_x[j] + gain_hh[j] * from_h[j] + b[j] for j in range(4 * H)]
+    i, f, g, o = blocks(seen, 4)
+    memory = [logistic(f[j]) * c[j] + logistic(i[j]) * math.tanh(g[j]) for j in range(H)]
+    shown = normalised(memory)
+    return [logistic(o[j]) * math.tanh(gain_c[j] * shown[j] + b_c[j]) for j in range(H)], memory
+
+
 def gru_step_reset_after(x, h, c, W_ih, W_hh, b, b_hn=None):
     """As torch.nn.GRU: n = tanh(W_in x + b_in + r * (W_hn h + b_hn)), h' = (1 - z) * n + z * h."""
     b_hn = [0.0] * len(h) if b_hn is None else b_hn
@@ -140,10 +210,10 @@ def gru_step_reset_before(x, h, c, W_ih, W_hh, b):
     return new, c
 
 
-def run_layer(step, inputs, W_ih, W_hh, b, *others):
+def run_layer(step, inputs, W_ih, W_hh, b, *others, n_outputs=None, n_memory=None):
     """Hidden states and memories of one sequence of input vectors, both starting at zero."""
     H = len(W_hh[0])
-    h, c = [0.0] * H, [0.0] * H
+    h, c = [0.0] * (n_outputs or H), [0.0] * (n_memory or H)
     hidden, memory = [], []
     for x in inputs:
         h, c = step(x, h, c, W_ih, W_hh, b, *others)

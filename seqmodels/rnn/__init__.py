@@ -1,8 +1,11 @@
 """Recurrent networks."""
 
-from .cells import GRU, LSTM, Cell, Elman
+from .cells import GRU, LSTM, Cell, CoupledLSTM, Elman, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM
 from .embedding import Embedding
 from .model import RNN
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
 
-__all__ = ["GRU", "LSTM", "RNN", "SGD", "Adagrad", "Adam", "AdamW", "Cell", "Elman", "Embedding", "RMSProp"]
+__all__ = [
+    "GRU", "LSTM", "RNN", "SGD", "Adagrad", "Adam", "AdamW", "Cell", "CoupledLSTM", "Elman", "Embedding",
+    "LayerNormLSTM", "PeepholeLSTM", "ProjectedLSTM", "RMSProp",
+]  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..jit import kernel
 from .inputs import centre_and_scale, standardised
-from .units import wide_columns
+from .units import Axis
 
 __all__ = ["ContextInput", "add_up_steps"]
 
@@ -43,7 +43,7 @@ class ContextInput:
         biases = context @ weights["context"]
         if "bias" in weights:
             biases += weights["bias"]
-        columns = wide_columns(layer.n_units, layer.n_gates, layer.width)
+        columns = Axis(layer.n_gates, layer.n_units).entries
         out[: len(context), np.flatnonzero(columns >= 0)] = biases
 
 

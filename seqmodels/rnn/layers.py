@@ -8,7 +8,7 @@ from ..jit import inline_here
 from ..products import aligned, pack, pack_transposed, padded, panels_for
 from ..simd import panel_width
 from .recurrence import Gradient, Tape, Weights
-from .units import UNITS, Axis, clear, wide_columns, wide_row
+from .units import UNITS, Axis, clear, wide_row
 
 __all__ = ["EIGHT", "OUTPUT", "Layout", "Stack", "in_turn"]
 
@@ -139,7 +139,7 @@ class Stack:
                 "d_hidden": (n_later, padded(outputs.wide, panel)),
                 "d_recurrent": (0 if cell.additive else n_later, gates_shape[1]),
                 "d_later": (n_sequences, padded(outputs.wide, panel)),
-                "d_memory": (n_sequences, cell.memory.wide),
+                "d_memory": (n_sequences, padded(cell.memory.wide, panel)),
                 "scratch": cell.scratch_shape(n_sequences, width, panel),
             }
             arrays = {name: arena.array((layer, name), shape, dtype) for name, shape in shapes.items()}
@@ -157,7 +157,7 @@ def _prepared(cell, width, weights, symbols, above_another, goes_below, derivati
     if "bias" in weights:
         bias = wide_row(weights["bias"], Axis(G, h), calls)
     below = panels_for(G * width, padded(I, UNITS) if goes_below else 0, dtype)
-    columns = wide_columns(h, G, width)
+    columns = Axis(G, h).entries
     if len(below):
         calls.append((pack_transposed, (matrix, columns, below)))
     if not symbols:

@@ -8,6 +8,7 @@ from ..base import SequenceModel, mean_term
 from ..emissions import Categorical
 from ..forms import as_context
 from ..predictive import Predictive
+from .bidirectional import Bidirectional
 from .cells import LSTM, Cell
 from .context import ContextInput
 from .embedding import EMBEDDING, embedding_for
@@ -21,8 +22,8 @@ from .training import train
 __all__ = ["RNN"]
 
 TITLES = {
-    "input": "weight_ih", "recurrent": "weight_hh", "candidate_bias": "bias_hn", "projection": "weight_hr",
-    "context": "weight_context",
+    "input": "weight_ih", "recurrent": "weight_hh", "projection": "weight_hr", "candidate_bias": "bias_hn",
+    "gate_bias": "bias", "context": "weight_context",
 }  # fmt: skip
 """PyTorch's names of weights, where ours are others."""
 
@@ -187,6 +188,11 @@ class RNN(SequenceModel):
     def _checked_hyperparameters(self):
         cells = [LSTM(64)] if self.cell is None else self.cell if isinstance(self.cell, list | tuple) else [self.cell]
         for cell in cells:
+            if isinstance(cell, Bidirectional):
+                raise ValueError(
+                    f"cell is {cell!r}, which would see the future that the network predicts; cells that run in one "
+                    "direction, such as LSTM(64), are accepted"
+                )
             if not isinstance(cell, Cell):
                 raise TypeError(f"cell is {cell!r}; a cell such as LSTM(64), or a list of them, is accepted")
             cell.check()

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..jit import kernel
 from ..products import aligned, pack, pack_transposed, padded, panels_for
-from ..simd import load, panel_width, store
+from ..simd import panel_width
 from ..threads import in_threads
 from .embedding import EMBEDDING
 from .generation import LANES
@@ -15,8 +14,9 @@ from .layers import EIGHT, OUTPUT, Layout, Stack
 from .packing import Arena, Batch, longest_first, measure, windows
 from .passes import Counts, Reading, passes_of
 from .rooms import Ready, Room
+from .sums import Sums
 from .truncation import Window, cut, windows_in_turn
-from .units import UNITS, Axis
+from .units import UNITS
 
 __all__ = ["Network", "Weighted"]
 
@@ -80,14 +80,12 @@ class Network:
         self._compiled = family.compiled(marginal, self.dtype)
         room = 0 if self._compiled is None else self._compiled.room
         self.n_output_columns = columns = padded(padded(R + room, UNITS), panel_width(self.dtype))
-        self._sums = Layout(
+        wide = (
             own
             | self.stack.gradient_shapes(self.n_inputs, inputs.symbols, self.dtype, self.n_context)
-            | {(OUTPUT, "weight"): (H, columns), (OUTPUT, "bias"): (1, columns)},
-            multiple=panel_width(np.float32),
+            | {(OUTPUT, "weight"): (H, columns), (OUTPUT, "bias"): (1, columns)}
         )
-        self._axes = self.stack.axes(self.n_inputs, self.n_context)
-        self._pieces = np.array([piece for key in self._layout.shapes for piece in self._pieces_of(key)])
+        self.sums = Sums(self._layout, wide, self.stack.axes(self.n_inputs, self.n_context))
         self.n_output_rows = min(128, max(32, N_OUTPUTS // columns))
         widest = max(cell.n_gates * width for cell, width in zip(cells, self.stack.wide, strict=True))
         self._window = max(128, WINDOW // widest)
@@ -105,23 +103,6 @@ class Network:
     def __getstate__(self):
         return {name: value for name, value in vars(self).items() if name != "_passes"}  # which cannot be pickled
 
-    def _pieces_of(self, key):
-        """Where the parts of an array stand in a vector of weights and among the sums of gradients.
-
-        Start and step from row to row in the one, the same in the other, rows and columns.
-        """
-        (start, shape), (wide_start, wide_shape) = self._layout.place(key), self._sums.place(key)
-        *rows, columns = self._axes.get(key, [Axis(1, n) for n in shape])
-        (n_row_blocks, n_rows), (n_blocks, own) = rows[0] if rows else (1, 1), columns
-        row_block, block, wide_step = rows[0].block if rows else 1, columns.block, wide_shape[1]
-        if columns.length == wide_step:  # nothing is padded
-            n_blocks, own = 1, columns.length
-        for number in range(n_row_blocks):
-            for gate in range(n_blocks):
-                place = start + number * n_rows * columns.length + gate * own
-                wide_place = wide_start + number * row_block * wide_step + gate * block
-                yield place, columns.length, wide_place, wide_step, n_rows, own
-
     def named(self, vector):
         """Views of a vector (W,) as arrays by (layer, name)."""
         return self._layout.named(vector)
@@ -130,10 +111,6 @@ class Network:
     def constants(self):
         """What the family wants to know within kernels."""
         return () if self._compiled is None else self._compiled.constants
-
-    def sums_in(self, memory):
-        """The arrays by (layer, name) in which gradients are added up, in memory for all of them."""
-        return self._sums.named(memory)
 
     def initial_weights(self, generator):
         """A vector (W,) to start from: the cells' own choice, and zero above them."""
@@ -337,7 +314,7 @@ class Network:
         size = shard_size(len(which), LARGEST_SHARD, 6 * self.n_weights * M)
         shards = _shards(which, size)
         states = [None] * len(shards) if state is None else _shards(state, size)
-        sums, rooms = arena.rooms(len(shards), self._sums.size, self.dtype, lambda memory: Room(self, memory))
+        sums, rooms = arena.rooms(len(shards), self.sums.size, self.dtype, lambda memory: Room(self, memory))
         run = self._shard if self._passes.shard else self._shard_in_parts
         tasks = list(zip(shards, rooms[: len(shards)], states, strict=True))
         found = in_threads(lambda task: run(ready, weighted, *task), tasks, n_jobs)
@@ -346,7 +323,7 @@ class Network:
         mass = float(np.add.reduce(weighted.masses[which]))
         scale = -1 / mass if mass > 0 else 0.0  # windows, and sequences, may have no observation at all
         gradient = arena.array("gradient", (self.n_weights,), self.dtype)
-        _collect(sums[: len(shards)], self._pieces, self.dtype.type(scale), gradient[None])
+        self.sums.collect(sums[: len(shards)], self.dtype.type(scale), gradient)
         self._hold_constant(gradient)
         return sum(found), mass, gradient
 
@@ -512,23 +489,3 @@ def _fill(source, encoded):
 def _states(layers, rows):
     """Hidden state and memory of all layers side by side, (n, U), in some rows of the tapes."""
     return np.concatenate([part[rows] for layer in layers for part in (layer.tape.hidden, layer.tape.memory)], axis=1)
-
-
-@kernel
-def _collect(sums, pieces, scale, gradient):
-    """The sum over shards of the gradients, times `scale`, without the padding; `gradient` is one row (1, W)."""
-    for p in range(len(pieces)):
-        start, step, wide_start, wide_step, n_rows, n_columns = pieces[p]
-        whole = n_columns - n_columns % UNITS
-        for row in range(n_rows):
-            place, wide_place = start + row * step, wide_start + row * wide_step
-            for j in range(0, whole, UNITS):
-                total = load(sums, 0, wide_place + j, UNITS)
-                for shard in range(1, len(sums)):
-                    total = total + load(sums, shard, wide_place + j, UNITS)
-                store(gradient, 0, place + j, scale * total)
-            for j in range(whole, n_columns):
-                entry = sums[0, wide_place + j]
-                for shard in range(1, len(sums)):
-                    entry += sums[shard, wide_place + j]
-                gradient[0, place + j] = scale * entry

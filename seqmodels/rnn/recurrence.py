@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..jit import APART, ARITHMETIC, inline_here, kernel
-from ..products import add_outer, add_panel, add_product, product
-from ..simd import PANEL_BYTES, load, store
+from ..products import add_outer, add_product, product
+from ..simd import PANEL_BYTES
 from .generation import draw
 from .projection import project, weigh_input
-from .units import READ, UNITS, WRITE, add_rows, clear, units_in_block
+from .units import add_rows, clear
 
-__all__ = ["Gradient", "Kernels", "Layer", "Tape", "Weights", "pointwise", "unroll", "weigh_hidden"]
+__all__ = ["Gradient", "Kernels", "Layer", "Tape", "Weights", "unroll", "weigh_hidden"]
 
 WEIGHED = 1 << 17
 """Gradients of gates that are gathered before those of the weights are added up: what stays in cache."""
@@ -37,7 +37,7 @@ class Weights(NamedTuple):
     input: np.ndarray  # for symbols (S, G h) as they are, of h units; else (I, G H) in panels
     below: np.ndarray  # (G H, I) in panels: its transpose, where there is a layer below
     bias: np.ndarray  # (1, G H), or (B, G H) for each sequence its own; zero where the layer has none
-    recurrent: tuple  # as the cell wants them
+    recurrent: tuple  # arrays by name, as the cell wants them
 
 
 class Tape(NamedTuple):
@@ -54,7 +54,7 @@ class Tape(NamedTuple):
     d_hidden: np.ndarray  # (M, P), from above; a step may add to it what came from the step after
     d_recurrent: np.ndarray  # (M, G H), gradients of the recurrent products; the same as `gates` where these are equal
     d_later: np.ndarray  # (B, P)
-    d_memory: np.ndarray  # as wide as the memory
+    d_memory: np.ndarray  # (B, H), (B, 0) or more
     scratch: np.ndarray
 
 
@@ -99,23 +99,24 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
     Parameters
     ----------
     step : function
-        ``step(n, first, before, after, weights, hidden, memory, gates, saved, scratch)``, for the n sequences that
-        run at one time step: reads the projected inputs in ``gates[first + b]``, the hidden state
-        ``hidden[before + b]``, the memory beside it, and the cell's weights (a NamedTuple); writes
-        ``hidden[after + b]``, the memory beside it, and in ``gates[first + b]`` (one number a gate) and
-        ``saved[first + b]`` what the derivative wants. `scratch` is of the shape that the cell asked for.
+        ``step(n, first, before, after, weights, tape)``, for the n sequences that run at one time step: reads the
+        projected inputs in ``gates[first + b]``, the hidden state ``hidden[before + b]`` and the memory beside it,
+        all on the :class:`Tape`, and the :class:`Weights`; writes ``hidden[after + b]``, the memory beside it, and
+        in ``gates[first + b]`` (one number a gate) and ``saved[first + b]`` what the derivative wants. `scratch` is
+        of the shape that the cell asked for.
     step_backward : function
-        ``step_backward(n, first, before, n_later, later, d_hidden, d_later, d_memory, weights, hidden, memory,
-        gates, saved, d_recurrent, scratch)``: reads the gradients of what the step has written, that of the
-        hidden state in two parts: ``d_hidden[first + b]`` from above, and from the step after, whose n_later
-        rows begin at `later`, what that has left in ``d_later[b]`` and `d_recurrent`. Turns ``gates[first + b]``
-        into the gradient of the projected inputs, ``d_memory[b]`` into that of the memory one step before, and
-        writes that of the recurrent products. At first, `d_later` and `d_memory` are zero.
+        ``step_backward(n, first, before, after, n_later, later, weights, tape, gradient)``: reads the gradients of
+        what the step has written, that of the hidden state in two parts: ``d_hidden[first + b]`` from above, and
+        from the step after, whose n_later rows begin at `later`, what that has left in ``d_later[b]`` and
+        `d_recurrent`. Turns ``gates[first + b]`` into the gradient of the projected inputs, ``d_memory[b]`` into
+        that of the memory one step before, and writes that of the recurrent products. At first, `d_later` and
+        `d_memory` are zero. It may add to the arrays of ``gradient.recurrent`` what only it knows.
     key : str
         Names the cell and its options in the disk cache.
     weigh_recurrent : function, optional
-        ``weigh_recurrent(n, first, batch, tape, out)``: adds the gradients of the recurrent weights over n rows to
-        the arrays in the tuple `out`. By default there is one, which multiplies the hidden state one step before.
+        ``weigh_recurrent(n, first, after, batch, tape, out)``: adds the gradients of the recurrent weights over n
+        rows, from the first one on, whose hidden states stand from `after` on, to the arrays in the tuple `out`.
+        By default there is one, which multiplies the hidden state one step before.
 
     Returns
     -------
@@ -127,36 +128,32 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
 
     @kernel(key=key, **APART)
     def forward(sizes, source, first_input, layers):
-        weights, (hidden, memory, gates, saved, _, _, _, _, scratch), _ = layers[0]
+        weights, tape, _ = layers[0]
         first = before = 0
         for n in sizes:
             after = sizes[0] + first
-            project(n, source, first_input + first, weights, gates, first)
-            step(n, first, before, after, weights.recurrent, hidden, memory, gates, saved, scratch)
+            project(n, source, first_input + first, weights, tape.gates, first)
+            step(n, first, before, after, weights, tape)
             before = after
             first += n
 
     @kernel(key=key, **APART)
     def backward(batch, sizes, source, first_input, layers, d_below):
         weights, tape, gradient = layers[0]
-        hidden, memory, gates, saved, d_hidden, d_recurrent, d_later, d_memory, scratch = tape
-        B = sizes[0]
+        gates, B = tape.gates, sizes[0]
         n_weighed = max(32, WEIGHED // gates.shape[1])
-        clear(0, B, d_later)
-        clear(0, B, d_memory)
+        clear(0, B, tape.d_later)
+        clear(0, B, tape.d_memory)
         n_later, later = 0, _rows_of(sizes)
         end = later  # of the rows whose weights have to wait
         for t in range(len(sizes) - 1, -1, -1):
             n = sizes[t]
             first = later - n
             before = B + first - sizes[t - 1] if t > 0 else 0
-            step_backward(
-                n, first, before, n_later, later, d_hidden, d_later, d_memory, weights.recurrent, hidden, memory,
-                gates, saved, d_recurrent, scratch,
-            )  # fmt: skip
+            step_backward(n, first, before, B + first, n_later, later, weights, tape, gradient)
             n_later, later = n, first
             if end - first >= n_weighed or t == 0:
-                weigh_recurrent(end - first, first, batch, tape, gradient.recurrent)
+                weigh_recurrent(end - first, first, B + first, batch, tape, gradient.recurrent)
                 add_rows(end - first, gates, first, gradient.bias)
                 weigh_input(end - first, source, first_input + first, batch, weights, gates, first, gradient.input)
                 if d_below.shape[1] > 0:
@@ -174,7 +171,7 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
                 codes[t, b] = draw(raw, b, offset, sharpness, uniforms[t, b], odds)
             after = n - before
             project(n, codes[t], 0, weights, tape.gates, 0)
-            step(n, 0, before, after, weights.recurrent, hidden, tape.memory, tape.gates, tape.saved, tape.scratch)
+            step(n, 0, before, after, weights, tape)
             before = after
 
     return Kernels(key, forward, backward, generate)
@@ -190,95 +187,6 @@ def _rows_of(sizes):
 
 
 @inline_here
-def weigh_hidden(n, first, batch, tape, out):
+def weigh_hidden(n, first, after, batch, tape, out):
     """Add the gradients over n rows of weights (P, G H) of the hidden state one step before, the first in `out`."""
     add_outer(n, len(out[0]), tape.hidden, batch.before, first, tape.d_recurrent, first, out[0], 0, out[0].shape[1])
-
-
-def pointwise(equations, derivative, n_gates, n_saved=0, has_memory=False, additive=True, n_vectors=0):
-    """Steps of a cell whose equations hold for each unit by itself, once the recurrent product is known.
-
-    Parameters
-    ----------
-    equations : function
-        ``equations(inputs, recurrent, before, memory, weights) -> hidden, memory, gates, saved``, all of them
-        vectors of units: `inputs`, `recurrent` and `gates` are tuples of one vector a gate, `saved` one of `n_saved`,
-        `weights` one of the weights that each unit has for itself. Where the cell is additive, the inputs include
-        the recurrent products, and `recurrent` holds zeros.
-    derivative : function
-        ``derivative(d_hidden, d_memory, gates, saved, before, memory_before, weights) -> d_inputs, d_recurrent,
-        d_before, d_memory_before``, the first two tuples of one vector a gate.
-    n_gates, n_saved : int
-    has_memory : bool
-        Whether the cell keeps a memory beside its hidden state.
-    additive : bool
-        Whether inputs and recurrent products enter as a sum only, so that `d_inputs` and `d_recurrent` are the
-        same.
-    n_vectors : int
-        Weights that each unit has for itself; their gradients are for the cell's `weigh_recurrent`.
-
-    Returns
-    -------
-    step, step_backward : functions for :func:`unroll`; the weights have the fields `recurrent` (H, G H), its
-        columns in the order of :func:`in_blocks`, and `transposed` (G H, H), both in panels, and `vectors`
-        (1, H times their number).
-    """
-    equations, derivative = inline_here(equations), inline_here(derivative)
-    read_gates, write_gates = READ[n_gates], WRITE[n_gates]
-    read_saved, write_saved, read_vectors = READ[n_saved], WRITE[n_saved], READ[n_vectors]
-    nothing = (-0.0,) * n_gates  # which leaves what it is added to as it is, and is never added in fact
-
-    def step(n, first, before, after, weights, hidden, memory, gates, saved, scratch):
-        H, width = hidden.shape[1], weights.recurrent.shape[1]
-        span, panel = units_in_block(H, width), 0
-        for block in range(0, H, span):  # so many units at once that what they need stays near
-            if not additive:
-                clear(0, n, scratch)
-            for column in range(0, n_gates * span, width):
-                if additive:  # to what is there of the inputs
-                    place = column // span * (H - span) + block + column
-                    add_panel(n, H, hidden, before, weights.recurrent, panel, gates, first, place)
-                else:
-                    add_panel(n, H, hidden, before, weights.recurrent, panel, scratch, 0, column)
-                panel += H
-            for b in range(n):
-                for h in range(block, block + span, UNITS):
-                    own = load(hidden, before + b, h, UNITS)
-                    old = load(memory, before + b, h, UNITS) if has_memory else own
-                    inputs = read_gates(gates, first + b, h, H)
-                    recurrent = nothing if additive else read_gates(scratch, b, h - block, span)
-                    alone = read_vectors(weights.vectors, 0, h, H)
-                    new, new_memory, values, keep = equations(inputs, recurrent, own, old, alone)
-                    store(hidden, after + b, h, new)
-                    write_gates(gates, first + b, h, H, values)
-                    write_saved(saved, first + b, h, H, keep)
-                    if has_memory:
-                        store(memory, after + b, h, new_memory)
-
-    def step_backward(
-        n, first, before, n_later, later, d_hidden, d_later, d_memory, weights, hidden, memory, gates, saved,
-        d_recurrent, scratch,
-    ):  # fmt: skip
-        H, width = hidden.shape[1], weights.transposed.shape[1]
-        span, panel = units_in_block(H, width), 0
-        for block in range(0, H, span):
-            for column in range(block, block + span, width):
-                add_panel(n_later, n_gates * H, d_recurrent, later, weights.transposed, panel, d_later, 0, column)
-                panel += n_gates * H
-            for b in range(n):
-                for h in range(block, block + span, UNITS):
-                    d_new = load(d_hidden, first + b, h, UNITS) + load(d_later, b, h, UNITS)
-                    own = load(hidden, before + b, h, UNITS)
-                    d_new_memory = load(d_memory, b, h, UNITS) if has_memory else d_new
-                    old = load(memory, before + b, h, UNITS) if has_memory else own
-                    values, kept = read_gates(gates, first + b, h, H), read_saved(saved, first + b, h, H)
-                    alone = read_vectors(weights.vectors, 0, h, H)
-                    d_in, d_product, d_direct, d_old = derivative(d_new, d_new_memory, values, kept, own, old, alone)
-                    write_gates(gates, first + b, h, H, d_in)
-                    if not additive:
-                        write_gates(d_recurrent, first + b, h, H, d_product)
-                    store(d_later, b, h, d_direct)
-                    if has_memory:
-                        store(d_memory, b, h, d_old)
-
-    return step, step_backward

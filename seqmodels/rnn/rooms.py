@@ -43,7 +43,7 @@ class Room:
         self._network, self.sums, self._arena = network, sums, Arena()
         self._size, self._ready, self._code = (0, 0, 0, 0), None, {}
         self.nothing = np.empty((0, 0), network.dtype)
-        self.gradients = defaultdict(lambda: self.nothing) if sums is None else network.sums_in(sums)
+        self.gradients = defaultdict(lambda: self.nothing) if sums is None else network.sums.named(sums)
 
     def enter(self, ready, n_sequences, n_rows, n_steps, n_held=None, context=None):
         """The room itself, once it is large enough; `n_held` rows are held at once (all, by default).

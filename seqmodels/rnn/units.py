@@ -9,8 +9,8 @@ from ..products import aligned, padded
 from ..simd import PANEL_BYTES, load, panel_width, splat, store
 
 __all__ = [
-    "READ", "UNITS", "WRITE", "Axis", "add", "add_rows", "clear", "in_blocks", "spread", "units_in_block",
-    "wide_columns", "wide_row",
+    "READ", "UNITS", "WRITE", "Axis", "add", "add_products", "add_rows", "add_to", "clear", "in_blocks", "spread",
+    "units_in_block", "wide_row",
 ]  # fmt: skip
 
 UNITS = 16
@@ -18,10 +18,14 @@ UNITS = 16
 
 
 class Axis(NamedTuple):
-    """Entries along one axis of an array: blocks of so many units, each of which is padded by itself."""
+    """Entries along one axis of an array: blocks of so many units, each of which is padded by itself.
+
+    Kernels may have one block more than the user sees, a gap in the place of one.
+    """
 
     n_blocks: int
     n_units: int
+    gap: int = -1
 
     @property
     def length(self):
@@ -35,8 +39,21 @@ class Axis(NamedTuple):
 
     @property
     def wide(self):
-        """Entries with the padding."""
-        return self.n_blocks * self.block
+        """Entries with the padding, and with a gap."""
+        return (self.n_blocks + (self.gap >= 0)) * self.block
+
+    @property
+    def starts(self):
+        """Where each block begins."""
+        return [self.block * (number + (0 <= self.gap <= number)) for number in range(self.n_blocks)]
+
+    @property
+    def entries(self):
+        """Which entry that the user sees each is, with the padding; -1 where there is none."""
+        entries = np.full(self.wide, -1)
+        for number, start in enumerate(self.starts):
+            entries[start : start + self.n_units] = np.arange(self.n_units) + number * self.n_units
+        return entries
 
 
 ALIKE = PANEL_BYTES // 8
@@ -57,13 +74,6 @@ def in_blocks(n_hidden, n_gates, width):
     for block, own in enumerate(columns):
         units = block * span + np.arange(span)
         own[: n_gates * span] = (np.arange(n_gates)[:, None] * n_hidden + units).ravel()
-    return columns.ravel()
-
-
-def wide_columns(n_units, n_gates, width):
-    """Which column (G H,) of weights (..., G h) each is where h units are padded to H; -1 where there is none."""
-    columns = np.full((n_gates, width), -1)
-    columns[:, :n_units] = np.arange(n_gates * n_units).reshape(n_gates, n_units)
     return columns.ravel()
 
 
@@ -116,6 +126,22 @@ def add_rows(n, a, first, out, column=0):
         store(out, 0, j, total)
 
 
+@inline_here
+def add_to(row, j, vector):
+    """Add a vector of units to a row (1, J), from column j on."""
+    store(row, 0, j, load(row, 0, j, UNITS) + vector)
+
+
+@inline_here
+def add_products(n, n_columns, a, a_row, a_column, b, places, b_row, b_column, out, column):
+    """``out[0, column :] += sum_m a[a_row + m, a_column :] * b[places[b_row + m], b_column :]`` over n rows."""
+    for j in range(0, n_columns, UNITS):
+        total = load(out, 0, column + j, UNITS)
+        for m in range(n):
+            total = total + load(a, a_row + m, a_column + j, UNITS) * load(b, places[b_row + m], b_column + j, UNITS)
+        store(out, 0, column + j, total)
+
+
 # -------------------------------------------------------------------- vectors of units, one a gate, in and out
 
 
@@ -127,6 +153,11 @@ def _read0(array, b, h, H):
 @inline_here
 def _read1(array, b, h, H):
     return (load(array, b, h, UNITS),)
+
+
+@inline_here
+def _read2(array, b, h, H):
+    return load(array, b, h, UNITS), load(array, b, H + h, UNITS)
 
 
 @inline_here
@@ -155,6 +186,12 @@ def _write1(array, b, h, H, vectors):
 
 
 @inline_here
+def _write2(array, b, h, H, vectors):
+    store(array, b, h, vectors[0])
+    store(array, b, H + h, vectors[1])
+
+
+@inline_here
 def _write3(array, b, h, H, vectors):
     store(array, b, h, vectors[0])
     store(array, b, H + h, vectors[1])
@@ -173,5 +210,5 @@ def _write5(array, b, h, H, vectors):
     store(array, b, 4 * H + h, vectors[4])
 
 
-READ = {0: _read0, 1: _read1, 3: _read3, 4: _read4, 5: _read5}
-WRITE = {0: _write0, 1: _write1, 3: _write3, 4: _write4, 5: _write5}
+READ = {0: _read0, 1: _read1, 2: _read2, 3: _read3, 4: _read4, 5: _read5}
+WRITE = {0: _write0, 1: _write1, 2: _write2, 3: _write3, 4: _write4, 5: _write5}

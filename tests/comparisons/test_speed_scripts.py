@@ -158,6 +158,29 @@ def test_every_row_of_the_design_is_measured():
     assert {name for name, _ in speed_hmm.SLOW} <= set(speed_hmm.EM_ROWS)
 
 
+def test_every_cell_is_compared_with_an_lstm_of_its_size():
+    import speed_cells
+
+    from seqmodels import rnn
+
+    kinds = {type(cell) for cell, _ in speed_cells.CELLS.values()}
+    assert kinds == {kind for kind in vars(rnn).values() if isinstance(kind, type) and issubclass(kind, rnn.Cell)} - {
+        rnn.Cell
+    }
+    assert speed_cells.QUICK <= speed_cells.CELLS.keys()
+    for cell, lstm in speed_cells.CELLS.values():
+        if lstm.n_hidden != cell.n_hidden:  # as many recurrent weights, or fewer
+            sizes = [
+                sum(
+                    np.prod(shape)
+                    for name, shape in own.weight_shapes(1).items()
+                    if len(shape) == 2 and name != "input"
+                )
+                for own in (cell, lstm)
+            ]
+            assert 0.85 * sizes[0] < sizes[1] <= sizes[0]
+
+
 def test_networks_read_what_came_before_what_they_predict():
     from rnn_problem import IGNORED, inputs_and_targets
 

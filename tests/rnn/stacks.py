@@ -22,15 +22,14 @@ class Layer(NamedTuple):
 
 def wider(array, axis, beyond=0.0):
     """Columns (..., n) with the padding of an axis."""
-    blocks = array.reshape(*array.shape[:-1], axis.n_blocks, axis.n_units)
-    rest = np.full((*blocks.shape[:-1], axis.block - axis.n_units), beyond, array.dtype)
-    return np.concatenate([blocks, rest], axis=-1).reshape(*array.shape[:-1], axis.wide)
+    wide = np.full((*array.shape[:-1], axis.wide), beyond, array.dtype)
+    wide[..., axis.entries >= 0] = array
+    return wide
 
 
 def narrower(array, axis):
     """Columns (..., n) without the padding of an axis, and without what is beyond it."""
-    blocks = array[..., : axis.wide].reshape(*array.shape[:-1], axis.n_blocks, axis.block)
-    return blocks[..., : axis.n_units].reshape(*array.shape[:-1], axis.length)
+    return array[..., : axis.wide][..., axis.entries >= 0]
 
 
 class Driven:

@@ -41,7 +41,7 @@ def test_cells_equal_their_published_equations(cell, step, bias, rng):
         others = [weights[name].T.tolist() for name in list(cell.recurrent_axes())[1:]]
         expected_hidden, expected_memory = reference.run_layer(step, x.tolist(), *lists, b, *others)
         np.testing.assert_allclose(hidden, expected_hidden, rtol=1e-13, atol=1e-15)
-        if cell.has_memory:
+        if cell.n_memories:
             np.testing.assert_allclose(memory, expected_memory, rtol=1e-13, atol=1e-15)
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from seqmodels.rnn import Cell
 from seqmodels.rnn.packing import Batch
-from seqmodels.rnn.recurrence import pointwise, unroll
+from seqmodels.rnn.pointwise import pointwise
+from seqmodels.rnn.recurrence import unroll
 from seqmodels.rnn.units import UNITS
 
 from .stacks import Driven
@@ -23,7 +24,7 @@ VERSION = zlib.crc32(pathlib.Path(__file__).read_bytes())
 
 def leaky_sum(inputs, recurrent, before, memory, weights):
     """h = 0.5 h_before + input + product, and a memory that counts steps."""
-    return inputs[0] + recurrent[0] + 0.5 * before, memory + 1.0, (inputs[0],), (before,)
+    return inputs[0] + recurrent[0] + 0.5 * before, (memory[0] + 1.0,), (inputs[0],), (before,)
 
 
 def leaky_sum_derivative(d_hidden, d_memory, gates, saved, before, memory_before, weights):
@@ -31,30 +32,30 @@ def leaky_sum_derivative(d_hidden, d_memory, gates, saved, before, memory_before
 
 
 class Leaky(Cell):
-    n_saved, has_memory = 1, True
+    n_saved = n_memories = 1
 
     def __init__(self, n_hidden=H, bias=False):
         self.n_hidden, self.bias = n_hidden, bias
 
     def kernels(self):
-        return unroll(*pointwise(leaky_sum, leaky_sum_derivative, 1, 1, has_memory=True), key=f"leaky, test {VERSION}")
+        return unroll(*pointwise(leaky_sum, leaky_sum_derivative, 1, 1, n_memories=1), key=f"leaky, test {VERSION}")
 
 
 def running_product(inputs, recurrent, before, memory, weights):
-    new = memory * inputs[0]
-    return new, new, (inputs[0],), ()
+    new = memory[0] * inputs[0]
+    return new, (new,), (inputs[0],), ()
 
 
 def running_product_derivative(d_hidden, d_memory, gates, saved, before, memory_before, weights):
-    d = d_hidden + d_memory
-    return (d * memory_before,), (0 * d,), 0 * d, d * gates[0]
+    d = d_hidden + d_memory[0]
+    return (d * memory_before[0],), (0 * d,), 0 * d, (d * gates[0],)
 
 
 class Product(Leaky):
     n_saved, additive = 0, False
 
     def kernels(self):
-        steps = pointwise(running_product, running_product_derivative, 1, has_memory=True, additive=False)
+        steps = pointwise(running_product, running_product_derivative, 1, n_memories=1, additive=False)
         return unroll(*steps, key=f"running product, test {VERSION}")
 
 

@@ -62,7 +62,7 @@ def test_states_of_any_width_equal_the_published_equations(name, H, rng):
     for x, hidden, memory in zip(sequences, *run(cell, weights, sequences), strict=True):
         expected_hidden, expected_memory = reference.run_layer(step, x.tolist(), *lists)
         np.testing.assert_allclose(hidden, expected_hidden, rtol=1e-12, atol=1e-14)
-        if cell.has_memory:
+        if cell.n_memories:
             np.testing.assert_allclose(memory, expected_memory, rtol=1e-12, atol=1e-14)
 
 

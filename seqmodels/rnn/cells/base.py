@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 
 from ...products import aligned, pack, pack_transposed, padded, panels_for
 from ...simd import panel_width
-from ..units import Axis, in_blocks, units_in_block, wide_columns, wide_row
+from ..units import Axis, in_blocks, units_in_block, wide_row
 
 __all__ = ["Cell", "RecurrentWeights"]
 
@@ -31,15 +31,28 @@ class Cell(BaseEstimator):
     n_gates = 1
     #: How many numbers a unit saves for the derivative, beside its gates.
     n_saved = 0
-    #: Whether there is a memory beside the hidden state.
-    has_memory = False
+    #: How many memories a unit keeps beside its hidden state.
+    n_memories = 0
+    #: The number of the gate whose bias starts at the hyperparameter `forget_bias`, of cells that have one.
+    forget_gate = None
     #: Whether input and recurrent product enter as a sum, so that their gradients are the same array.
     additive = True
 
     def check(self):
         """Raise a ValueError where a hyperparameter is out of range."""
-        if not (isinstance(self.n_hidden, int | np.integer) and self.n_hidden >= 1):
-            raise ValueError(f"n_hidden is {self.n_hidden!r}; integers from 1 are accepted")
+        self.check_count("n_hidden", 1)
+
+    def check_choice(self, name, accepted):
+        """Raise a ValueError where a hyperparameter is none of those accepted."""
+        value = getattr(self, name)
+        if value not in accepted:
+            raise ValueError(f"{name} is {value!r}; {', '.join(map(repr, accepted))} are accepted")
+
+    def check_count(self, name, least):
+        """Raise a ValueError where a hyperparameter is no integer from `least` on."""
+        value = getattr(self, name)
+        if not (isinstance(value, int | np.integer) and value >= least):
+            raise ValueError(f"{name} is {value!r}; integers from {least} are accepted")
 
     def kernels(self):
         """The :class:`~seqmodels.rnn.recurrence.Kernels` that ``unroll`` made of the cell."""
@@ -53,7 +66,7 @@ class Cell(BaseEstimator):
     @property
     def memory(self):
         """The :class:`~seqmodels.rnn.units.Axis` along which memories stand."""
-        return Axis(int(self.has_memory), self.n_hidden)
+        return Axis(self.n_memories, self.n_hidden)
 
     def recurrent_axes(self):
         """The recurrent weights by name: the axes of each array, rows and columns or only the latter."""
@@ -68,9 +81,13 @@ class Cell(BaseEstimator):
         return shapes | ({"bias": (n_columns,)} if self.bias else {})
 
     def initial_weights(self, n_inputs, generator):
-        """Weights to start from, uniform in ±1 / sqrt(H)."""
-        bound = 1 / np.sqrt(self.n_hidden)
-        return {name: generator.uniform(-bound, bound, shape) for name, shape in self.weight_shapes(n_inputs).items()}
+        """Weights to start from, uniform in ±1 / sqrt(H), but for the forget gate's bias."""
+        bound, H = 1 / np.sqrt(self.n_hidden), self.n_hidden
+        shapes = self.weight_shapes(n_inputs)
+        weights = {name: generator.uniform(-bound, bound, shape) for name, shape in shapes.items()}
+        if self.bias and self.forget_gate is not None:
+            weights["bias"][self.forget_gate * H : (self.forget_gate + 1) * H] = self.forget_bias
+        return weights
 
     def packed(self, weights, width, derivative, calls):
         """The recurrent weights as the kernels want them; vectors stand side by side.
@@ -87,22 +104,29 @@ class Cell(BaseEstimator):
         """
         matrix, axes = weights["recurrent"], self.recurrent_axes()
         blocks = in_blocks(width, self.n_gates, panel_width(matrix.dtype))
-        vectors = [wide_row(weights[name], own[0], calls) for name, own in axes.items() if len(own) == 1]
-        vectors = vectors[0] if vectors else aligned((1, 0), matrix.dtype)
-        return RecurrentWeights(*packed_both_ways(matrix, self.n_gates, width, derivative, calls, blocks), vectors)
+        both = packed_both_ways(matrix, *axes["recurrent"], derivative, calls, blocks)
+        return RecurrentWeights(*both, row_of_vectors(weights, axes, calls))
 
     def scratch_shape(self, n, n_units, width):
         """Shape of the working space of a step with n sequences and so many units, a panel of so many columns."""
         return n, padded(self.n_gates * units_in_block(n_units, width), width)
 
 
-def packed_both_ways(matrix, n_gates, width, derivative, calls, order=None):
-    """Recurrent weights (h, G h) in panels as (H, G H), H the width with the padding, and their transpose.
+def row_of_vectors(weights, axes, calls):
+    """The one of the recurrent weights that is a vector, as a row with the padding, or a row without columns."""
+    for name, own in axes.items():
+        if len(own) == 1:
+            return wide_row(weights[name], own[0], calls)
+    return aligned((1, 0), weights["recurrent"].dtype)
+
+
+def packed_both_ways(matrix, rows, columns, derivative, calls, order=None):
+    """Recurrent weights in panels, with the padding, and their transpose.
 
     Parameters
     ----------
-    matrix : array (h, G h)
-    n_gates, width : int
+    matrix : array
+    rows, columns : Axis
     derivative : bool
         Whether the transpose is wanted; it is left empty otherwise.
     calls : list
@@ -110,11 +134,21 @@ def packed_both_ways(matrix, n_gates, width, derivative, calls, order=None):
     order : array of int, optional
         The columns of the wide matrix in the order in which they are packed, -1 where there is none.
     """
-    columns = wide_columns(len(matrix), n_gates, width)
-    ordered = columns if order is None else np.where(order < 0, -1, columns[order])
-    panels = panels_for(width, len(ordered), matrix.dtype)
-    transposed = panels_for(n_gates * width, width if derivative else 0, matrix.dtype)
-    calls.append((pack, (matrix, ordered, width, panels)))
+    if rows.n_blocks > 1:
+        matrix = _with_padded_rows(matrix, rows, calls)
+    entries = columns.entries
+    ordered = entries if order is None else np.where(order < 0, -1, entries[order])
+    panels = panels_for(rows.wide, len(ordered), matrix.dtype)
+    transposed = panels_for(columns.wide, rows.wide if derivative else 0, matrix.dtype)
+    calls.append((pack, (matrix, ordered, rows.wide, panels)))
     if derivative:
-        calls.append((pack_transposed, (matrix, columns, transposed)))
+        calls.append((pack_transposed, (matrix, entries, transposed)))
     return panels, transposed
+
+
+def _with_padded_rows(matrix, rows, calls):
+    """Room for a matrix in which each block of rows is padded; its numbers are noted among the `calls`."""
+    wide = aligned((rows.wide, matrix.shape[1]), matrix.dtype)
+    own = wide.reshape(rows.n_blocks, rows.block, -1)[:, : rows.n_units]
+    calls.append((np.copyto, (own, matrix.reshape(own.shape))))
+    return wide

@@ -2,9 +2,9 @@
 
 import functools
 
-from ...jit import inline
-from ...simd import maximum, sigmoid, tanh, where_positive
-from ..recurrence import pointwise, unroll
+from ..pointwise import pointwise
+from ..recurrence import unroll
+from .activations import ACTIVATIONS
 from .base import Cell
 
 __all__ = ["Elman"]
@@ -29,36 +29,10 @@ class Elman(Cell):
 
     def check(self):
         super().check()
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation is {self.activation!r}; {', '.join(map(repr, ACTIVATIONS))} are accepted")
+        self.check_choice("activation", ("tanh", "relu", "sigmoid"))
 
     def kernels(self):
         return _kernels(self.activation)
-
-
-@inline
-def relu(x):
-    """The positive part."""
-    return maximum(x, 0.0)
-
-
-@inline
-def _tanh_slope(h, d):
-    return d - d * h * h
-
-
-@inline
-def _relu_slope(h, d):
-    return where_positive(h, d)
-
-
-@inline
-def _sigmoid_slope(h, d):
-    return d * (h - h * h)
-
-
-ACTIVATIONS = {"tanh": (tanh, _tanh_slope), "relu": (relu, _relu_slope), "sigmoid": (sigmoid, _sigmoid_slope)}
-"""Each function, and its derivative in terms of its value, times d."""
 
 
 @functools.cache

@@ -8,7 +8,8 @@ import numpy as np
 from ...jit import inline
 from ...products import add_outer, add_product, padded
 from ...simd import load, sigmoid, store, tanh
-from ..recurrence import pointwise, unroll, weigh_hidden
+from ..pointwise import pointwise
+from ..recurrence import unroll, weigh_hidden
 from ..units import UNITS, Axis, add_rows, clear
 from .base import Cell, packed_both_ways
 
@@ -61,10 +62,11 @@ class GRU(Cell):
     def packed(self, weights, width, derivative, calls):
         if self.reset == "after":
             return super().packed(weights, width, derivative, calls)
+        rows = Axis(1, self.n_hidden)
         gates, candidate = np.split(weights["recurrent"], [2 * self.n_hidden], axis=1)
         return SplitWeights(
-            *packed_both_ways(gates, 2, width, derivative, calls),
-            *packed_both_ways(candidate, 1, width, derivative, calls),
+            *packed_both_ways(gates, rows, Axis(2, self.n_hidden), derivative, calls),
+            *packed_both_ways(candidate, rows, rows, derivative, calls),
         )
 
     def scratch_shape(self, n, n_units, width):
@@ -104,8 +106,8 @@ def derivative(d_hidden, d_memory, gates, saved, before, memory_before, weights)
     return (d_r, d_z, d_n), (d_r, d_z, d_n * r), d_hidden * z, d_memory
 
 
-def weigh_with_bias(n, first, batch, tape, out):
-    weigh_hidden(n, first, batch, tape, out)
+def weigh_with_bias(n, first, after, batch, tape, out):
+    weigh_hidden(n, first, after, batch, tape, out)
     add_rows(n, tape.d_recurrent, first, out[1], 2 * tape.hidden.shape[1])
 
 
@@ -120,7 +122,7 @@ def _reset_after(bias):
         n = tanh(inputs[2] + r * product)
         return n + z * (before - n), memory, (r, z, n), (product,)
 
-    steps = pointwise(equations, derivative, GRU.n_gates, GRU.n_saved, additive=False, n_vectors=int(bias))
+    steps = pointwise(equations, derivative, GRU.n_gates, GRU.n_saved, n_vectors=int(bias), additive=False)
     return unroll(*steps, f"GRU after {bias}", weigh_with_bias if bias else None)
 
 
@@ -130,7 +132,8 @@ def _reset_after(bias):
 # Scratch has three rows a sequence: for both gates, for what the candidate's product is of, and for that product.
 
 
-def step(n, first, before, after, weights, hidden, memory, gates, saved, scratch):
+def step(n, first, before, after, weights, tape):
+    hidden, gates, saved, scratch, weights = tape.hidden, tape.gates, tape.saved, tape.scratch, weights.recurrent
     H, reset, product = hidden.shape[1], len(scratch) // 3, len(scratch) // 3 * 2
     clear(0, n, scratch)
     clear(product, product + n, scratch)
@@ -153,10 +156,9 @@ def step(n, first, before, after, weights, hidden, memory, gates, saved, scratch
             store(hidden, after + b, h, old + z * (candidate - old))
 
 
-def step_backward(
-    n, first, before, n_later, later, d_hidden, d_later, d_memory, weights, hidden, memory, gates, saved, d_recurrent,
-    scratch,
-):  # fmt: skip
+def step_backward(n, first, before, after, n_later, later, weights, tape, gradient):
+    hidden, gates, d_hidden, d_later = tape.hidden, tape.gates, tape.d_hidden, tape.d_later
+    weights, scratch = weights.recurrent, tape.scratch
     H, d_candidate, d_reset = hidden.shape[1], len(scratch) // 3, len(scratch) // 3 * 2
     clear(d_reset, d_reset + n, scratch)
     for b in range(n):
@@ -179,7 +181,7 @@ def step_backward(
     add_product(n, 2 * H, scratch, 0, weights.gates_transposed, d_later, 0)
 
 
-def weigh_recurrent(n, first, batch, tape, out):
+def weigh_recurrent(n, first, after, batch, tape, out):
     hidden, d_recurrent, (out,) = tape.hidden, tape.d_recurrent, out
     H = hidden.shape[1]
     add_outer(n, H, hidden, batch.before, first, d_recurrent, first, out, 0, 2 * H)

@@ -2,11 +2,14 @@
 
 import functools
 
-from ...simd import sigmoid, tanh
-from ..recurrence import pointwise, unroll
+from ...jit import inline
+from ..pointwise import pointwise
+from ..recurrence import unroll
+from .activations import ACTIVATIONS, identity
 from .base import Cell
+from .gate_recurrence import gate_recurrence_axes, with_gate_recurrence, with_gates_packed
 
-__all__ = ["LSTM"]
+__all__ = ["LSTM", "lstm_equations"]
 
 
 class LSTM(Cell):
@@ -22,50 +25,162 @@ class LSTM(Cell):
     bias : bool
     forget_bias : float
         What the forget gate's bias starts at; 1 lets a new network remember (Jozefowicz et al. 2015).
+    gate_activation : {"sigmoid", "hard_sigmoid"}
+        The function of the gates; the hard one is PyTorch's ``x / 6 + 1 / 2`` between 0 and 1.
+    input_activation, output_activation : {"tanh", "sigmoid", "relu", "identity"}
+        The functions of g and of the memory that is read. With "identity", these are the variants NIAF and NOAF
+        of Greff et al. (2015).
+    without : {None, "input_gate", "forget_gate", "output_gate"}
+        A gate that is always open and has no weights: NIG, NFG and NOG of Greff et al. Without the forget gate, it
+        is the LSTM of 1997.
+    full_gate_recurrence : bool
+        Whether i, f and o also see all three of them one step before, through weights "gate_recurrent" (3 H, 3 H):
+        FGR of Greff et al., as in the LSTM of 1997.
     """
 
-    n_gates = 4
     n_saved = 1
-    has_memory = True
 
-    def __init__(self, n_hidden=64, bias=True, forget_bias=1.0):
+    def __init__(
+        self,
+        n_hidden=64,
+        bias=True,
+        forget_bias=1.0,
+        *,
+        gate_activation="sigmoid",
+        input_activation="tanh",
+        output_activation="tanh",
+        without=None,
+        full_gate_recurrence=False,
+    ):
         self.n_hidden = n_hidden
         self.bias = bias
         self.forget_bias = forget_bias
+        self.gate_activation = gate_activation
+        self.input_activation = input_activation
+        self.output_activation = output_activation
+        self.without = without
+        self.full_gate_recurrence = full_gate_recurrence
+
+    @property
+    def n_gates(self):
+        return 4 if self.without is None else 3
+
+    @property
+    def n_memories(self):
+        return 4 if self.full_gate_recurrence else 1
+
+    @property
+    def forget_gate(self):
+        return {"input_gate": 0, "forget_gate": None}.get(self.without, 1)
+
+    def check(self):
+        super().check()
+        self.check_choice("gate_activation", ("sigmoid", "hard_sigmoid"))
+        for name in ("input_activation", "output_activation"):
+            self.check_choice(name, ("tanh", "sigmoid", "relu", "identity"))
+        self.check_choice("without", (None, *GATES))
+        if self.full_gate_recurrence and self.without is not None:
+            raise ValueError(f"full_gate_recurrence needs all gates, and without is {self.without!r}; None is accepted")
+
+    def recurrent_axes(self):
+        return super().recurrent_axes() | (gate_recurrence_axes(self.n_hidden) if self.full_gate_recurrence else {})
+
+    def packed(self, weights, width, derivative, calls):
+        own = super().packed(weights, width, derivative, calls)
+        return with_gates_packed(own, weights, self, derivative, calls) if self.full_gate_recurrence else own
 
     def kernels(self):
-        return _kernels()
-
-    def initial_weights(self, n_inputs, generator):
-        weights = super().initial_weights(n_inputs, generator)
-        if self.bias:
-            weights["bias"][self.n_hidden : 2 * self.n_hidden] = self.forget_bias
-        return weights
+        functions = self.gate_activation, self.input_activation, self.output_activation
+        return _kernels(*functions, self.without, bool(self.full_gate_recurrence))
 
 
-def equations(inputs, recurrent, before, memory, weights):
-    i = sigmoid(inputs[0] + recurrent[0])
-    f = sigmoid(inputs[1] + recurrent[1])
-    g = tanh(inputs[2] + recurrent[2])
-    o = sigmoid(inputs[3] + recurrent[3])
-    memory = f * memory + i * g
-    squashed = tanh(memory)
-    return o * squashed, memory, (i, f, g, o), (squashed,)
-
-
-def derivative(d_hidden, d_memory, gates, saved, before, memory_before, weights):
-    (i, f, g, o), (squashed,) = gates, saved
-    d_squashed = d_hidden * o
-    d_memory = d_memory + d_squashed - d_squashed * squashed * squashed
-    d = (
-        d_memory * g * (i - i * i),
-        d_memory * memory_before * (f - f * f),
-        d_memory * (i - i * g * g),
-        d_hidden * squashed * (o - o * o),
-    )
-    return d, d, d_hidden - d_hidden, d_memory * f
+GATES = "input_gate", "forget_gate", "output_gate"
 
 
 @functools.cache
-def _kernels():
-    return unroll(*pointwise(equations, derivative, LSTM.n_gates, LSTM.n_saved, LSTM.has_memory), key="LSTM")
+def _kernels(gate, input, output, without, full):
+    equations, derivative = lstm_equations(gate, input, output, without)
+    key = f"LSTM {gate} {input} {output} without {without}"
+    if full:
+        return with_gate_recurrence(equations, derivative, ACTIVATIONS[gate].slope, key)
+    return unroll(*pointwise(equations, derivative, 4 if without is None else 3, LSTM.n_saved, n_memories=1), key)
+
+
+def lstm_equations(gate="sigmoid", input="tanh", output="tanh", without=None):
+    """Equations and derivative for :func:`~seqmodels.rnn.pointwise.pointwise`; arguments as those of `LSTM`."""
+    squash, slope = ACTIVATIONS[gate]
+    bend, bend_slope = ACTIVATIONS[input]
+    read, read_slope = ACTIVATIONS[output]
+    squash_i, squash_f, squash_o = (identity if without == name else squash for name in GATES)
+    all_gates, present = _WITHOUT[without]
+
+    def equations(inputs, recurrent, before, memory, weights):
+        i, f, g, o = all_gates(inputs)
+        i, f, g, o = squash_i(i), squash_f(f), bend(g), squash_o(o)
+        new = f * memory[0] + i * g
+        shown = read(new)
+        return o * shown, (new,), present(i, f, g, o), (shown,)
+
+    def derivative(d_hidden, d_memory, gates, saved, before, memory_before, weights):
+        (i, f, g, o), (shown,) = all_gates(gates), saved
+        d_new = read_slope(shown, d_hidden * o, d_memory[0])
+        d = present(
+            slope(i, d_new * g),
+            slope(f, d_new * memory_before[0]),
+            d_new * bend_slope(g, i),
+            slope(o, d_hidden * shown),
+        )
+        return d, d, d_hidden - d_hidden, (d_new * f,)
+
+    return equations, derivative
+
+
+# Of each gate that may be missing: all four from those that are there, and those that are there from all four.
+
+
+@inline
+def _all(gates):
+    return gates
+
+
+@inline
+def _present(i, f, g, o):
+    return i, f, g, o
+
+
+@inline
+def _all_without_input(gates):
+    return 1.0, gates[0], gates[1], gates[2]
+
+
+@inline
+def _present_without_input(i, f, g, o):
+    return f, g, o
+
+
+@inline
+def _all_without_forget(gates):
+    return gates[0], 1.0, gates[1], gates[2]
+
+
+@inline
+def _present_without_forget(i, f, g, o):
+    return i, g, o
+
+
+@inline
+def _all_without_output(gates):
+    return gates[0], gates[1], gates[2], 1.0
+
+
+@inline
+def _present_without_output(i, f, g, o):
+    return i, f, g
+
+
+_WITHOUT = {
+    None: (_all, _present),
+    "input_gate": (_all_without_input, _present_without_input),
+    "forget_gate": (_all_without_forget, _present_without_forget),
+    "output_gate": (_all_without_output, _present_without_output),
+}
