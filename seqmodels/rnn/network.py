@@ -1,5 +1,6 @@
 """Input, causal layers and output of a network under one emission: terms, loss and gradient."""
 
+import copy
 from functools import cached_property
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 from ..products import aligned, pack, pack_transposed, padded, panels_for
 from ..simd import panel_width
 from ..threads import in_threads
+from .dropout import with_dropout
 from .embedding import EMBEDDING
 from .generation import LANES
 from .layers import EIGHT, OUTPUT, Layout, Stack
@@ -24,6 +26,7 @@ LARGEST_SHARD = 32  # sequences that one thread trains on together
 LARGEST_BATCH = 64  # sequences that one thread scores together
 WINDOW = 1 << 17  # gates that are held at once while scoring, so that they stay in cache
 LITTLE_WORK, MUCH_WORK = 3.5e7, 3e8  # multiplications and additions
+NO_CODES = np.empty(0, dtype=np.int64)
 N_OUTPUTS = 1 << 17  # raw outputs that are held at once, so that they stay in cache
 
 
@@ -35,6 +38,16 @@ class Weighted(NamedTuple):
     masses: np.ndarray  # (W,) the number of observations that count in each window
     offsets: np.ndarray  # (N + 1,) of whole sequences; those of the reading are of windows (W + 1,)
     firsts: np.ndarray | None  # (N + 1,) the first window of each sequence, where they are cut
+
+
+class Shard(NamedTuple):
+    """A part of a batch, for one thread."""
+
+    which: np.ndarray  # (n,) its sequences, longest first
+    room: Room
+    state: np.ndarray | None  # (n, U) where they start from, and where what is after them is left
+    firsts: np.ndarray | None  # (n,) the first row of the masks of each
+    masks: np.ndarray | None  # those of all of the batch, where there is dropout
 
 
 class Network:
@@ -68,6 +81,7 @@ class Network:
         self.family = family
         self.marginal = marginal
         self.dtype = np.dtype(dtype)
+        self._no_table = np.empty((0, 0), self.dtype)
         R, H = family.n_raw(marginal), self.stack.n_outputs
         self.n_raw = R
         self._constant = np.flatnonzero(family.constant_raw(marginal))
@@ -94,14 +108,20 @@ class Network:
 
     @cached_property
     def _passes(self):
-        kernels = tuple(cell.kernels() for cell in self.stack.cells)
+        return self._passes_of(tuple(cell.kernels() for cell in self.stack.cells))
+
+    @cached_property
+    def _passes_with_dropout(self):
+        return self._passes_of(tuple(with_dropout(cell.kernels()) for cell in self.stack.cells))
+
+    def _passes_of(self, kernels):
         if self._compiled is None:
             return passes_of(kernels)
         log_density, gradient = self._compiled[:2]
         return passes_of(kernels, (log_density, gradient), f"{type(self.family).__name__} by {gradient.__name__}")
 
-    def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "_passes"}  # which cannot be pickled
+    def __getstate__(self):  # kernels cannot be pickled
+        return {name: value for name, value in vars(self).items() if not name.startswith("_passes")}
 
     def named(self, vector):
         """Views of a vector (W,) as arrays by (layer, name)."""
@@ -122,6 +142,41 @@ class Network:
             weights[EMBEDDING, "weight"][...] = self.embedding.initial(generator)
         return vector
 
+    def random_weights(self, generator):
+        """A vector (W,) at which nothing is special: as at the start, with random weights above the cells too."""
+        vector = self.initial_weights(generator)
+        above = self.named(vector)[OUTPUT, "weight"]
+        above[...] = generator.normal(scale=len(above) ** -0.5, size=above.shape)
+        above[:, self._constant] = 0
+        return vector
+
+    def some_entries(self, n, generator):
+        """Places in a vector (W,) of n weights of each array (of all, if None), by (layer, name)."""
+        places, found = self.named(np.arange(self.n_weights)), {}
+        for key, own in places.items():
+            own = np.delete(own, self._constant, axis=1) if key == (OUTPUT, "weight") else own
+            order = generator.permutation(own.ravel())
+            if len(order):
+                found[key] = order[:n]
+        return found
+
+    def in_precision(self, dtype):
+        """The same network, whose weights and states are of another precision."""
+        inputs, context, embedding = map(copy.copy, (self.inputs, self.context, self.embedding))
+        for part in (inputs, context):
+            if hasattr(part, "dtype"):
+                part.dtype = np.dtype(dtype)
+        if embedding is not None:
+            embedding.table = embedding.table.astype(dtype)
+        return Network(inputs, self.stack.cells, self.family, self.marginal, dtype, context, embedding)
+
+    def in_matrices(self):
+        """A vector (W,): one where a weight is that of a matrix, zero where it is that of a vector, such as a bias."""
+        vector = np.zeros(self.n_weights, self.dtype)
+        for array in self.named(vector).values():
+            array[...] = array.ndim == 2
+        return vector
+
     def ready(self, vector, arena=None, derivative=False):
         """Prepare a vector (W,) of weights, for scoring or for the `derivative` too."""
         arena = Arena() if arena is None else arena
@@ -129,7 +184,7 @@ class Network:
 
     def _prepared(self, vector, derivative, calls):
         weights, H, R = self.named(vector), self.stack.n_outputs, self.n_raw
-        embedded, table = self.embedding is not None, np.empty((0, 0), self.dtype)
+        embedded, table = self.embedding is not None, self._no_table
         layers = self.stack.prepared(weights, self.inputs.symbols, derivative, calls, embedded)
         if embedded:
             table = self.embedding.prepared(weights[EMBEDDING, "weight"], calls)
@@ -150,10 +205,8 @@ class Network:
         """What the network reads at each observation of a `Sequences`, and what is to be predicted there."""
         values, offsets = np.ascontiguousarray(sequences.values), sequences.offsets  # what code of rooms relies on
         context = self._encoded_context(len(sequences), sequences.context)
-        codes, table = np.empty(0, dtype=np.int64), np.empty((0, 0), self.dtype)
-        if self.embedding is not None:
-            codes = self.embedding.read(values, offsets)
-        return Reading(self.inputs.read(values, offsets), values, offsets, context, codes, table)
+        codes = NO_CODES if self.embedding is None else self.embedding.read(values, offsets)
+        return Reading(self.inputs.read(values, offsets), values, offsets, context, codes, self._no_table)
 
     def _at(self, ready, reading):
         """The same reading, with the weights that it needs."""
@@ -278,7 +331,7 @@ class Network:
 
     # ---------------------------------------------------------------- loss and gradient
 
-    def loss_and_gradient(self, vector, weighted, which, arena=None, n_jobs=None, state=None):
+    def loss_and_gradient(self, vector, weighted, which, arena=None, n_jobs=None, state=None, dropout=None):
         """Log-likelihood of some sequences, and the gradient of its negative mean over their observations.
 
         Of windows it is the gradient that takes the state before them as given.
@@ -295,6 +348,8 @@ class Network:
             Threads that share the batch, in shards that do not depend on their number.
         state : array (n, U), optional
             Hidden states and memories before each, longest first; zero by default. Those after them are left there.
+        dropout : Dropout, optional
+            Draws masks for what layers hand up; an arena serves either with or without.
 
         Returns
         -------
@@ -313,11 +368,20 @@ class Network:
         M, _, _ = measure(reading.offsets, which)
         size = shard_size(len(which), LARGEST_SHARD, 6 * self.n_weights * M)
         shards = _shards(which, size)
-        states = [None] * len(shards) if state is None else _shards(state, size)
-        sums, rooms = arena.rooms(len(shards), self.sums.size, self.dtype, lambda memory: Room(self, memory))
+        states = firsts = [None] * len(shards)
+        masks = None
+        if state is not None:
+            states = _shards(state, size)
+        if dropout is not None:
+            masks = dropout.masks(arena, (M, sum(axis.wide for axis in self.stack.outputs)), self.dtype)
+            ends = np.cumsum(reading.offsets[which + 1] - reading.offsets[which])
+            firsts = _shards(np.concatenate([[0], ends[:-1]]), size)
+        sums, rooms = arena.rooms(
+            len(shards), self.sums.size, self.dtype, lambda memory: Room(self, memory, dropout is not None)
+        )
         run = self._shard if self._passes.shard else self._shard_in_parts
-        tasks = list(zip(shards, rooms[: len(shards)], states, strict=True))
-        found = in_threads(lambda task: run(ready, weighted, *task), tasks, n_jobs)
+        tasks = [Shard(*parts, masks) for parts in zip(shards, rooms[: len(shards)], states, firsts, strict=True)]
+        found = in_threads(lambda shard: run(ready, weighted, shard), tasks, n_jobs)
         for number in range(len(shards) if state is not None else 0):
             state[number :: len(shards)] = states[number]
         mass = float(np.add.reduce(weighted.masses[which]))
@@ -332,13 +396,18 @@ class Network:
         if len(self._constant):
             self.named(gradient)[OUTPUT, "weight"][:, self._constant] = 0
 
-    def _shard(self, ready, weighted, which, room, state):
-        """Log-likelihood of some sequences; adds up the gradients, and leaves the state after them in `state`."""
+    def _shard(self, ready, weighted, shard):
+        """Log-likelihood of some sequences; adds up the gradients, and leaves the state after them."""
+        which, room, state, firsts, masks = shard
         n_rows, n_steps, _ = measure(weighted.reading.offsets, which)
         context = self._context(weighted.reading, which)
         room.enter(ready, len(which), n_rows, n_steps, context=context)
+        passes = self._passes
+        if masks is not None:
+            passes = self._passes_with_dropout
+            room.mask(Batch.of(weighted.reading.offsets, which).sizes, masks, firsts)
         log_likelihood = room.run(
-            self._passes.shard, weighted.reading, weighted.counts, which, room.batch, room.source, room.layers,
+            passes.shard, weighted.reading, weighted.counts, which, room.batch, room.source, room.layers,
             room.output, room.sums, room.d_inputs, room.nothing if state is None else state,
         )  # fmt: skip
         self._weigh_below(room, weighted.reading, room.batch.rows[:n_rows], room.batch.sizes[:n_steps], context)
@@ -352,8 +421,9 @@ class Network:
             out = room.gradients[EMBEDDING, "weight"]
             self.embedding.weigh(reading.codes, rows, room.d_inputs, self.inputs.width, out)
 
-    def _shard_in_parts(self, ready, weighted, which, room, state):
+    def _shard_in_parts(self, ready, weighted, shard):
         """The same under a family whose gradient is not for kernels."""
+        which, room, state, firsts, masks = shard
         reading, B = weighted.reading, len(which)
         batch = Batch.of(reading.offsets, which)
         M = len(batch.rows)
@@ -362,7 +432,11 @@ class Network:
         tape = layers[-1].tape
         self._fill(source, reading, batch.rows)
         self._put(layers, np.zeros((B, self.stack.n_state), self.dtype) if state is None else state)
-        self._passes.forward(batch.sizes, source, layers)
+        passes = self._passes
+        if masks is not None:
+            passes = self._passes_with_dropout
+            room.mask(batch.sizes, masks, firsts)
+        passes.forward(batch.sizes, source, layers)
         if state is not None:
             state[...] = _states(layers, B + batch.last)
         weight = ready.weights[OUTPUT, "weight"]
@@ -372,14 +446,14 @@ class Network:
         for first in range(0, M, size):
             rows = batch.rows[first : first + size]
             end = first + len(rows)
-            hidden = tape.hidden[B + first : B + end, : len(weight)]
+            hidden = tape.passed[B + first : B + end, : len(weight)]
             raw, values = self._raw(hidden, ready), reading.values[rows]
             value, d_raw = self._value_and_gradient(raw, values, weighted.counts, rows)
             log_likelihood += value
             tape.d_hidden[first:end, : len(weight)] = d_raw @ weight.T
             d_weight += hidden.T @ d_raw
             d_bias += d_raw.sum(axis=0)
-        self._passes.backward(batch, batch.sizes, source, layers, room.sums, room.d_inputs)
+        passes.backward(batch, batch.sizes, source, layers, room.sums, room.d_inputs)
         self._weigh_below(room, reading, batch.rows, batch.sizes, context)
         gradients[OUTPUT, "weight"][: len(weight), : self.n_raw] = d_weight
         gradients[OUTPUT, "bias"][0, : self.n_raw] = d_bias
