@@ -10,6 +10,7 @@ from .layers import EIGHT, Layout, Stack
 from .packing import Arena
 from .passes import passes_of
 from .recurrence import Layer
+from .sums import Sums
 from .units import UNITS
 
 __all__ = ["WAYS", "Bidirectional", "reversed_rows"]
@@ -143,10 +144,10 @@ class Direction:
         self._passes, self._arena, self._calls = passes_of((self._cell.kernels(),)), Arena(), []
         self._dtype = weights[0, "input"].dtype
         (self._weights,) = stack.prepared(weights, symbols, True, self._calls, not symbols)
-        layout = Layout(stack.gradient_shapes(n_inputs, symbols, self._dtype), panel_width(np.float32))
-        self._sums = self._arena.array("sums", (layout.size,), self._dtype)
-        self._gradients = layout.named(self._sums)
-        self._axes = {key: axes for key, axes in stack.axes(n_inputs).items() if key in weights}
+        self._layout = Layout({key: array.shape for key, array in weights.items()})
+        shapes = stack.gradient_shapes(n_inputs, symbols, self._dtype)
+        self._sums = Sums(self._layout, shapes, stack.axes(n_inputs))
+        self._memory = self._arena.array("sums", (1, self._sums.size), self._dtype)
 
     def forward(self, batch, inputs):
         """Hidden states (M, P) after inputs (M, I) or codes (M,) of symbols, in this direction."""
@@ -154,7 +155,7 @@ class Direction:
             function(*arguments)
         M, B = len(inputs), batch.sizes[0]
         (tape,) = self._stack.tapes(self._arena, B, M, self._dtype, True)
-        (gradient,) = self._stack.gradients(self._gradients)
+        (gradient,) = self._stack.gradients(self._sums.named(self._memory[0]))
         self._layers = (Layer(self._weights, tape, gradient),)
         tape.hidden[:B] = 0
         tape.memory[:B] = 0
@@ -176,23 +177,10 @@ class Direction:
         n_inputs = 0 if self._symbols else self._n_inputs
         width = padded(padded(n_inputs, UNITS), panel_width(self._dtype))
         d_inputs = self._arena.array("d_inputs", (M, width), self._dtype)
-        self._passes.backward(batch, batch.sizes, self._source, self._layers, self._sums, d_inputs)
-        gradients = {name: self._narrow(self._gradients[0, name], axes) for (_, name), axes in self._axes.items()}
-        return Found(gradients, d_inputs[:, :n_inputs])
-
-    def _narrow(self, array, axes):
-        """A gradient without the padding."""
-        *rows, columns = axes
-        if array.shape[1] > columns.length:
-            array = array[:, _entries(columns)]
-        if not rows:
-            return array[0].copy()
-        return array[_entries(rows[0])]
-
-
-def _entries(axis):
-    """Where those along an axis that the user sees stand among all."""
-    return np.flatnonzero(axis.entries >= 0)
+        self._passes.backward(batch, batch.sizes, self._source, self._layers, self._memory[0], d_inputs)
+        gradient = np.empty(self._layout.size, self._dtype)
+        self._sums.collect(self._memory, self._dtype.type(1), gradient)
+        return Found({name: array for (_, name), array in self._layout.named(gradient).items()}, d_inputs[:, :n_inputs])
 
 
 def reversed_rows(sizes):

@@ -12,6 +12,7 @@ from seqmodels.rnn.bidirectional import WAYS, Bidirectional, reversed_rows
 from seqmodels.rnn.packing import Batch, longest_first
 
 from .test_network import plain_step
+from .variants import VARIANTS, interpreted
 
 OFFSETS = np.array([0, 3, 4, 9, 11])  # sequences of 3, 1, 5 and 2
 STACKS = {
@@ -133,6 +134,25 @@ def test_gradients_equal_central_differences(name, symbols, rng):
             expected[place] = (found[0] - found[1]) / 2e-5
         assert np.abs(expected).max() > 0
         assert np.abs(gradient - expected).max() <= 1e-7 * np.abs(expected).max()
+
+
+@interpreted
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_cell_runs_in_both_directions(name, rng):
+    """Its derivative in a random direction of each weight equals the central difference."""
+    layers, weights, run = ready([VARIANTS[name].cell] * 2, 2)
+    batch, x, d_hidden = batch_of(), rng.normal(size=(11, 2)), rng.normal(size=(11, layers.n_outputs))
+    run.forward(batch, x)
+    gradients, _ = run.backward(d_hidden)
+    for key, array in weights.items():
+        kept, direction, found = array.copy(), rng.normal(size=array.shape), []
+        for step in (1e-5, -1e-5):
+            array[...] = kept + step * direction
+            found.append((d_hidden * run.forward(batch, x)).sum())
+        array[...] = kept
+        expected, scale = (found[0] - found[1]) / 2e-5, np.abs(gradients[key] * direction).sum()
+        assert scale > 0
+        assert abs((gradients[key] * direction).sum() - expected) <= 1e-7 * scale, key
 
 
 def test_a_ragged_batch_is_the_sum_of_its_sequences(rng):

@@ -13,6 +13,7 @@ from seqmodels.rnn.embedding import embedding_for
 
 from .test_gradients import assert_gradient_is_right
 from .test_network import plain_output, plain_step
+from .variants import VARIANTS, interpreted
 
 CELLS = {"pointwise": LSTM(2), "row steps": GRU(2, "before"), "stack": [GRU(3), LSTM(2)]}
 WORDS = [list("abcab"), ["b"], [None, "c", None], ["a", "c", "b"]]
@@ -125,6 +126,16 @@ def test_a_network_with_an_embedding_is_an_estimator():
 def test_a_context_and_an_embedding_go_together():
     X = Sequences.wrap(WORDS).with_context([[1.0], [2.0], [0.0], [4.0]])
     assert_gradient_is_right(network("pointwise", Categorical(), X, 3), X[np.array([0, 2, 3, 1])])
+
+
+@interpreted
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_cell_reads_embeddings_in_a_context(name):
+    X = Sequences.wrap(WORDS).with_context([[1.0], [2.0], [0.0], [4.0]])
+    model = RNN(VARIANTS[name].cell, embedding=2, dtype="float64", max_epochs=0, validation_fraction=0).fit(X)
+    model._weights = np.random.default_rng(2).normal(scale=0.6, size=model._network.n_weights)
+    together = Sequences.wrap([*WORDS, list("zaz")]).with_context([[1.0], [2.0], [0.0], [4.0], [1.0]])
+    assert_gradient_is_right(model, together)
 
 
 WRONG = [
