@@ -10,6 +10,7 @@ from ..simd import panel_width
 from ..threads import in_threads
 from .embedding import EMBEDDING
 from .generation import LANES
+from .jacobian import with_jacobian_penalty
 from .layers import EIGHT, OUTPUT, Layout, Stack
 from .packing import Arena, Batch, longest_first, measure, windows
 from .passes import Counts, Reading, passes_of
@@ -56,15 +57,20 @@ class Network:
         What conditions whole sequences.
     embedding : EmbeddingInput, optional
         What reads columns of symbols as vectors, beside the other inputs.
+    jacobian_penalty : float
+        Strength of the regulariser of :mod:`~seqmodels.rnn.jacobian`, per observation; for Elman cells.
     """
 
-    def __init__(self, inputs, cells, family, marginal, dtype, context=None, embedding=None):
+    def __init__(
+        self, inputs, cells, family, marginal, dtype, context=None, embedding=None, jacobian_penalty=0.0
+    ):  # fmt: skip
         self.inputs = inputs
         self.embedding = embedding
         self.n_inputs = inputs.width + (0 if embedding is None else embedding.width)
         self.context = context
         self.n_context = 0 if context is None else context.width
         self.stack = Stack(cells)
+        self.jacobian_penalty = float(jacobian_penalty)
         self.family = family
         self.marginal = marginal
         self.dtype = np.dtype(dtype)
@@ -94,11 +100,14 @@ class Network:
 
     @cached_property
     def _passes(self):
-        kernels = tuple(cell.kernels() for cell in self.stack.cells)
+        kernels = tuple(map(self._kernels_of, self.stack.cells))
         if self._compiled is None:
             return passes_of(kernels)
         log_density, gradient = self._compiled[:2]
         return passes_of(kernels, (log_density, gradient), f"{type(self.family).__name__} by {gradient.__name__}")
+
+    def _kernels_of(self, cell):
+        return with_jacobian_penalty(cell.kernels()) if self.jacobian_penalty > 0 else cell.kernels()
 
     def __getstate__(self):
         return {name: value for name, value in vars(self).items() if name != "_passes"}  # which cannot be pickled
@@ -131,6 +140,7 @@ class Network:
         weights, H, R = self.named(vector), self.stack.n_outputs, self.n_raw
         embedded, table = self.embedding is not None, np.empty((0, 0), self.dtype)
         layers = self.stack.prepared(weights, self.inputs.symbols, derivative, calls, embedded)
+        layers = [own._replace(jacobian_penalty=self.jacobian_penalty) for own in layers]
         if embedded:
             table = self.embedding.prepared(weights[EMBEDDING, "weight"], calls)
         matrix, columns = weights[OUTPUT, "weight"], np.arange(R)

@@ -22,6 +22,8 @@ class Elman(Cell):
     bias : bool
     """
 
+    one_way_back = True
+
     def __init__(self, n_hidden=64, activation="tanh", bias=True):
         self.n_hidden = n_hidden
         self.activation = activation
