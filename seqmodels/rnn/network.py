@@ -25,6 +25,7 @@ LARGEST_SHARD = 32  # sequences that one thread trains on together
 LARGEST_BATCH = 64  # sequences that one thread scores together
 WINDOW = 1 << 17  # gates that are held at once while scoring, so that they stay in cache
 LITTLE_WORK, MUCH_WORK = 3.5e7, 3e8  # multiplications and additions
+NO_CODES = np.empty(0, dtype=np.int64)
 N_OUTPUTS = 1 << 17  # raw outputs that are held at once, so that they stay in cache
 
 
@@ -74,6 +75,7 @@ class Network:
         self.family = family
         self.marginal = marginal
         self.dtype = np.dtype(dtype)
+        self._no_table = np.empty((0, 0), self.dtype)
         R, H = family.n_raw(marginal), self.stack.n_outputs
         self.n_raw = R
         self._constant = np.flatnonzero(family.constant_raw(marginal))
@@ -138,7 +140,7 @@ class Network:
 
     def _prepared(self, vector, derivative, calls):
         weights, H, R = self.named(vector), self.stack.n_outputs, self.n_raw
-        embedded, table = self.embedding is not None, np.empty((0, 0), self.dtype)
+        embedded, table = self.embedding is not None, self._no_table
         layers = self.stack.prepared(weights, self.inputs.symbols, derivative, calls, embedded)
         layers = [own._replace(jacobian_penalty=self.jacobian_penalty) for own in layers]
         if embedded:
@@ -160,10 +162,8 @@ class Network:
         """What the network reads at each observation of a `Sequences`, and what is to be predicted there."""
         values, offsets = np.ascontiguousarray(sequences.values), sequences.offsets  # what code of rooms relies on
         context = self._encoded_context(len(sequences), sequences.context)
-        codes, table = np.empty(0, dtype=np.int64), np.empty((0, 0), self.dtype)
-        if self.embedding is not None:
-            codes = self.embedding.read(values, offsets)
-        return Reading(self.inputs.read(values, offsets), values, offsets, context, codes, table)
+        codes = NO_CODES if self.embedding is None else self.embedding.read(values, offsets)
+        return Reading(self.inputs.read(values, offsets), values, offsets, context, codes, self._no_table)
 
     def _at(self, ready, reading):
         """The same reading, with the weights that it needs."""
