@@ -106,6 +106,7 @@ class Process:
         """Seconds `whole`, from the start of the process, and `beyond`, after its first imports; and its notes."""
         with tempfile.TemporaryDirectory() as empty:
             environment = os.environ | {"NUMBA_CACHE_DIR": self.cache or empty}
+            environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installation leaves bytecode
             command = [sys.executable, "-c", self.program]
             began = time.time()
             result = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)

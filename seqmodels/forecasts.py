@@ -42,6 +42,9 @@ class Forecasting:
         check_count("n_steps", n_steps)
         beliefs = self._beliefs_after(self._known(X, lengths, context=context))
         if beam_width is not None:
+            check_count("beam_width", beam_width)
+            if not self.family_.symbolic:
+                raise ValueError(f"beam_width is {beam_width!r}, and {self.family_!r} has no symbols; None is accepted")
             return [
                 self._template.outside(self._beam(beliefs[n : n + 1], n_steps, beam_width)) for n in range(len(beliefs))
             ]
@@ -99,8 +102,6 @@ class Forecasting:
 
     def _beam(self, belief, n_steps, width):
         """Codes (n_steps, 1) of the most probable continuation that a beam of this width finds."""
-        if not width >= 1:
-            raise ValueError(f"beam_width is {width!r}; integers from 1 are accepted")
         scores, paths = np.zeros(1), np.empty((1, 0), dtype=int)
         for _ in range(n_steps):
             with np.errstate(divide="ignore"):

@@ -222,11 +222,12 @@ def run_layer(step, inputs, W_ih, W_hh, b, *others, n_outputs=None, n_memory=Non
     return hidden, memory
 
 
-def network_terms(sequence, steps, weights, read, start, log_density):
+def network_terms(sequence, steps, weights, read, start, log_density, masks=None):
     """log p(x_t given x_<t) of one sequence under a network.
 
     `steps` holds one step a layer, `weights` arrays under PyTorch's names, `read` turns an observation into an
     input vector, `start` is the vector before the first one, `log_density(x, raw)` belongs to the family.
+    With dropout, layer l hands up its hidden states times ``masks[l]`` (T, H).
     """
     weights = {name: array.tolist() for name, array in weights.items()}
     inputs = [start, *(read(x) for x in sequence[:-1])]
@@ -235,6 +236,8 @@ def network_terms(sequence, steps, weights, read, start, log_density):
         W_ih, W_hh = own.pop(f"weight_ih_l{layer}"), own.pop(f"weight_hh_l{layer}")
         b = own.pop(f"bias_l{layer}", [0.0] * len(W_hh))
         inputs, _ = run_layer(step, inputs, W_ih, W_hh, b, *own.values())
+        if masks is not None:
+            inputs = [[h * m for h, m in zip(*both, strict=True)] for both in zip(inputs, masks[layer], strict=True)]
     V, b = weights["weight_out"], weights["bias_out"]
     return [
         log_density(x, [dot(row, h) + b_r for row, b_r in zip(V, b, strict=True)])

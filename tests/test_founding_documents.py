@@ -332,6 +332,76 @@ def test_D4_deltas_come_from_the_output_and_from_the_step_after(rng):
     np.testing.assert_allclose(dE_dW, sum(np.outer(deltas[t], h[t - 1]) for t in range(1, 6)), rtol=1e-12)
 
 
+def test_D5_a_weight_is_shared_by_the_steps_and_its_gradients_are_summed(rng):
+    """dE_3/dW = dE_3/dW^3 + dE_3/dW^2 + dE_3/dW^1, where every step has a copy of W of its own."""
+    U, W, x, d_state = rng.normal(size=(2, 2)), rng.normal(size=(2, 2)), rng.normal(size=(4, 2)), rng.normal(size=2)
+    _, back = run_simple_network(U, W, x)
+
+    def loss(copies):
+        h = np.zeros(2)
+        for x_t, own in zip(x, copies, strict=True):
+            h = np.tanh(U @ x_t + own @ h)
+        return d_state @ h
+
+    by_copy, step = np.zeros((4, 2, 2)), 1e-6
+    for place in np.ndindex(4, 2, 2):
+        up, down = (np.array([W] * 4) for _ in range(2))
+        up[place] += step
+        down[place] -= step
+        by_copy[place] = (loss(up) - loss(down)) / (2 * step)
+    deltas, _, dE_dW = back(np.array([[0, 0], [0, 0], [0, 0], d_state]))
+    np.testing.assert_allclose(dE_dW, by_copy.sum(axis=0), rtol=1e-7)
+    assert not by_copy[0].any()  # there is no state before the first step
+    for t in range(1, 4):
+        np.testing.assert_allclose(np.outer(deltas[t], run_simple_network(U, W, x)[0][t - 1]), by_copy[t], atol=1e-8)
+
+
+def test_D7_going_back_a_few_steps_only(rng):
+    """Windows of three steps: deltas are added up within a window, and the state before it is a given number."""
+    X = [[0, 2, 1, 1, 0, 2, 2, 1]]
+    model = network(Elman(3), Categorical(), X)
+    weights, h = model.weights_, np.zeros(3)
+    U, W, V = (weights[name] for name in ("weight_ih_l0", "weight_hh_l0", "weight_out"))
+    x, weighted = one_hot_inputs(X[0], 6), model._network.weighted(model._known(X), None, 3)
+    for first, window in zip((0, 3, 6), model._network.windows(weighted, np.array([0])), strict=True):
+        states, residuals = [h], []
+        for t in range(first, min(first + 3, 8)):
+            h = np.tanh(U @ x[t] + W @ h + weights["bias_l0"])
+            states.append(h)
+            z = V @ h + weights["bias_out"] + np.log(model.marginal_.probabilities)
+            residuals.append(softmax(z) - np.eye(4)[X[0][t]])
+        expected, delta = np.zeros((3, 3)), np.zeros(3)
+        for k in range(len(residuals), 0, -1):
+            delta = (V.T @ residuals[k - 1] + W.T @ delta) * (1 - states[k] ** 2)
+            expected += np.outer(delta, states[k - 1])
+        _, mass, gradient = model._network.loss_and_gradient(
+            model._weights, weighted, window.which, state=window.state
+        )  # fmt: skip
+        own = mass * model._network.named(gradient)[0, "recurrent"].T
+        np.testing.assert_allclose(own, expected, rtol=1e-11)
+
+
+def test_D8_errors_flow_back_in_time_and_down_the_layers(rng):
+    """delta_t of the lower layer = (U_2' delta_t of the upper one + W_1' delta_(t+1)) * f'."""
+    U_1, W_1, U_2, W_2 = (rng.normal(size=shape) for shape in ((3, 2), (3, 3), (4, 3), (4, 4)))
+    x, above = rng.normal(size=(5, 2)), rng.normal(size=(5, 4))
+    batch = Batch.of(np.array([0, 5]), np.array([0]))
+    stack = Driven(
+        [Elman(3, bias=False), Elman(4, bias=False)],
+        {(0, "input"): U_1.T, (0, "recurrent"): W_1.T, (1, "input"): U_2.T, (1, "recurrent"): W_2.T},
+    )
+    lower, upper = stack.forward(x @ U_1.T, batch.sizes)
+    own, gradient = stack.backward(above, batch)
+    deltas, time_1, time_2 = np.empty((5, 3)), np.zeros(3), np.zeros(4)
+    d_U_2 = np.zeros((4, 3))
+    for t in range(4, -1, -1):
+        time_2 = (above[t] + W_2.T @ time_2) * (1 - upper.hidden[t] ** 2)
+        time_1 = deltas[t] = (U_2.T @ time_2 + W_1.T @ time_1) * (1 - lower.hidden[t] ** 2)
+        d_U_2 += np.outer(time_2, lower.hidden[t])
+    np.testing.assert_allclose(own, deltas, rtol=1e-12)
+    np.testing.assert_allclose(gradient[1, "input"].T, d_U_2, rtol=1e-12)
+
+
 def test_D9_gradient_descent_moves_weights_against_the_gradient():
     """w <- w - eta dL/dw, L the mean over the words of the batch."""
     X, eta = [[0, 1, 1, 0, 1], [1, 0]], 0.3
@@ -344,6 +414,62 @@ def test_D9_gradient_descent_moves_weights_against_the_gradient():
     for (layer, name), moved in after_three._network.named(after_three._weights).items():
         before = after_two._network.named(after_two._weights)[layer, name]
         np.testing.assert_allclose(moved, before - eta * gradient[layer, name] / 7, rtol=1e-9, atol=1e-15)
+
+
+# -------------------------------------------------------------------- E and K: clipping, and what goes wrong elsewhere
+
+
+def one_update(start_epochs=0, **options):
+    """The weights before and after an update on all of X, in one vector each."""
+    X = [[0, 1, 1, 0, 1], [1, 0], [1, 1, 1]]
+    options = {"validation_fraction": 0, "dtype": "float64", "random_state": 0, "clip_norm": None} | options
+    return [
+        RNN(LSTM(2), optimizer=SGD(1.0), max_epochs=epochs, **options).fit(X)
+        for epochs in (start_epochs, start_epochs + 1)
+    ]
+
+
+def test_E4_gradients_are_clipped_by_value():
+    """To [-c, c], entry by entry; those within stay as they are."""
+    free, (before, after) = one_update(1), one_update(1, clip_value=0.01)
+    before_free, after_free = free
+    np.testing.assert_array_equal(one_update(0, clip_value=1e9)[1]._weights, before_free._weights)
+    moved = after._weights - before._weights
+    assert np.abs(moved).max() == pytest.approx(0.01, rel=1e-12)
+    gradient = gradient_of_summed_loss(before, [[0, 1, 1, 0, 1], [1, 0], [1, 1, 1]])
+    for key, own in before._network.named(moved).items():
+        np.testing.assert_allclose(own, -np.clip(gradient[key] / 10, -0.01, 0.01), rtol=1e-9, atol=1e-15)
+    assert np.abs(after_free._weights - before_free._weights).max() > 0.01
+
+
+def test_K_clipping_by_norm_acts_on_what_backpropagation_has_found():
+    """music_test.py clips zeros, before the way back. Here an update is as long as the limit, in the same direction."""
+    before, after = one_update(clip_norm=0.02)
+    _, free = one_update()
+    moved, unclipped = after._weights - before._weights, free._weights - before._weights
+    assert np.linalg.norm(moved) == pytest.approx(0.02, rel=1e-12)
+    np.testing.assert_allclose(moved / 0.02, unclipped / np.linalg.norm(unclipped), rtol=1e-9, atol=1e-15)
+
+
+def test_K_all_weights_are_trained():
+    """rnn.py trains W alone; lstm.py gives the input and the output gate the forget gate's biases."""
+    start = one_update()[0].weights_
+    trained = one_update(2)[1].weights_
+    moved = {name: trained[name] - start[name] for name in start}
+    assert all(array.any(axis=0).any() for array in moved.values())
+    gates = moved["bias_l0"].reshape(4, 2)
+    assert all(gates[gate].all() for gate in range(4))
+    for one, other in itertools.combinations(range(4), 2):
+        assert not np.allclose(gates[one], gates[other])
+
+
+def test_K_the_softmax_of_large_numbers():
+    """It is taken relative to the largest."""
+    model = network(Elman(2), Categorical(), [[0, 1, 2]])
+    model._network.named(model._weights)["output", "bias"][:] = [1e4, 1e4 - 1, -1e4, 0]
+    terms = model.log_likelihoods([[0, 1, 2]])[0]
+    assert np.isfinite(terms).all()
+    assert terms[2] == pytest.approx(-2e4, rel=1e-3)
 
 
 # -------------------------------------------------------------------- F and G: gated cells

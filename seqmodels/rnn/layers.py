@@ -125,7 +125,7 @@ class Stack:
             found.append(_prepared(cell, width, own, symbols and layer == 0, layer > 0, below, derivative, calls))
         return found
 
-    def tapes(self, arena, n_sequences, n_rows, dtype, derivative):
+    def tapes(self, arena, n_sequences, n_rows, dtype, derivative, dropout=False):
         """Room for a run over so many sequences and rows; `derivative` says whether it will be run back."""
         tapes, panel = [], panel_width(dtype)
         for layer, (cell, width, outputs) in enumerate(zip(self.cells, self.wide, self.outputs, strict=True)):
@@ -141,10 +141,14 @@ class Stack:
                 "d_later": (n_sequences, padded(outputs.wide, panel)),
                 "d_memory": (n_sequences, padded(cell.memory.wide, panel)),
                 "scratch": cell.scratch_shape(n_sequences, width, panel),
+                "passed": (n_sequences + n_rows if dropout else 0, outputs.wide),
+                "mask": (n_rows if dropout else 0, outputs.wide),
             }
             arrays = {name: arena.array((layer, name), shape, dtype) for name, shape in shapes.items()}
             if cell.additive:
                 arrays["d_recurrent"] = arrays["gates"]
+            if not dropout:
+                arrays["passed"] = arrays["hidden"]
             tapes.append(Tape(**arrays))
         return tapes
 
@@ -248,12 +252,12 @@ def in_turn(kernels):
     @inline_here
     def forward_all(sizes, source, first_input, layers):
         forward(sizes, source, first_input, layers[:1])
-        forward_above(sizes, layers[0].tape.hidden, sizes[0], layers[1:])
+        forward_above(sizes, layers[0].tape.passed, sizes[0], layers[1:])
 
     @inline_here
     def backward_all(batch, sizes, source, first_input, layers, d_below):
         tape = layers[0].tape
-        backward_above(batch, sizes, tape.hidden, sizes[0], layers[1:], tape.d_hidden)
+        backward_above(batch, sizes, tape.passed, sizes[0], layers[1:], tape.d_hidden)
         backward(batch, sizes, source, first_input, layers[:1], d_below)
 
     return forward_all, backward_all, begin_all, carry_all, resume_all, leave_all

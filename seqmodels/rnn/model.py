@@ -4,20 +4,14 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..arrays import map_arrays
-from ..base import SequenceModel, mean_term
+from ..base import SequenceModel
 from ..emissions import Categorical
 from ..forms import as_context
 from ..predictive import Predictive
-from .bidirectional import Bidirectional
-from .cells import LSTM, Cell
-from .context import ContextInput
-from .embedding import EMBEDDING, embedding_for
-from .inputs import input_for
+from .diagnostics import Diagnostics
+from .embedding import EMBEDDING
+from .estimation import Estimation
 from .layers import OUTPUT
-from .network import Network
-from .optimizers import Adam, Optimizer
-from .packing import Arena
-from .training import train
 
 __all__ = ["RNN"]
 
@@ -28,7 +22,7 @@ TITLES = {
 """PyTorch's names of weights, where ours are others."""
 
 
-class RNN(SequenceModel):
+class RNN(Estimation, Diagnostics, SequenceModel):
     """Recurrent network that predicts each observation from all before it.
 
     Before the first update it is the `Independent` model of the training data, whatever their scale: output
@@ -57,16 +51,33 @@ class RNN(SequenceModel):
         back to the start of each sequence.
     clip_norm, clip_value : float or None
         Limits of the gradient's norm, and of each of its entries.
+    dropout : float
+        The share of units that are left out, at each step anew, of what each layer hands up to the next and to the
+        output; states go on in time as they are. The others make up for it, so that nothing is left out of a
+        trained network. The history's training score is that of what was left in.
     validation_fraction : float
         Where `fit` gets no validation sequences, this share of the training sequences is held out (of a single
         series, its tail); 0 trains for `max_epochs`.
     patience : int
         Training has converged after this many epochs without a better validation score.
+    weight_decay : float
+        Added to the gradient, once it is clipped: this times each weight of a matrix (of inputs, embedded symbols,
+        recurrent and output weights, not of biases), the gradient of a squared penalty of ``weight_decay / 2``.
+        ``AdamW`` has a decay of its own, beside the gradient.
+    jacobian_penalty : float
+        For layers of `Elman` cells: added to the loss, this times the sum over steps, per observation, of
+        ``(|d J| / |d| - 1)^2``, where d is the gradient of a hidden state and ``d J`` what it sends to the one before,
+        so that gradients neither vanish nor explode (Pascanu et al. 2013). Of its gradient there is the immediate
+        part, in recurrent weights, as in the paper; the history's training score is that without it.
+    schedule : HalveOnRise, Exponential or OnPlateau, optional
+        How the optimizer's learning rate changes from epoch to epoch.
     dtype : {"float32", "float64"}
         Precision of weights and hidden states.
     n_jobs : int, optional
         Threads, as in joblib: None is 1 outside of ``joblib.parallel_config``, -1 is all processors. Results do
         not depend on it.
+    warm_start : bool
+        Whether `fit` goes on from the weights that are there, with the alphabet and the scales of the first data.
     random_state : int, optional
         Seed.
     verbose : int
@@ -87,7 +98,8 @@ class RNN(SequenceModel):
     marginal_ : NamedTuple
         Parameters of the family that a raw output of zero stands for.
     history_ : list of dict
-        Epoch, nats per observation on training data (averaged over the epoch) and on validation data, seconds.
+        Epoch, nats per observation on training data (averaged over the epoch) and on validation data, seconds,
+        learning rate.
     n_iter_ : int
         Epochs.
     converged_ : bool
@@ -110,10 +122,15 @@ class RNN(SequenceModel):
         truncation=None,
         clip_norm=1.0,
         clip_value=None,
+        dropout=0.0,
         validation_fraction=0.1,
         patience=5,
+        weight_decay=0.0,
+        jacobian_penalty=0.0,
+        schedule=None,
         dtype="float32",
         n_jobs=None,
+        warm_start=False,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -127,118 +144,20 @@ class RNN(SequenceModel):
         self.truncation = truncation
         self.clip_norm = clip_norm
         self.clip_value = clip_value
+        self.dropout = dropout
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.weight_decay = weight_decay
+        self.jacobian_penalty = jacobian_penalty
+        self.schedule = schedule
         self.dtype = dtype
         self.n_jobs = n_jobs
+        self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
 
-    # ---------------------------------------------------------------- fitting
-
-    def _fit(self, sequences, validation, weights):
-        cells, optimizer = self._checked_hyperparameters()
-        generator = np.random.default_rng(self.random_state)
-        if weights is not None:
-            sequences, weights = sequences[weights > 0], weights[weights > 0]
-            if not sequences.scored.any():
-                raise ValueError("sample_weight is 0 for every sequence of X with an observation")
-        if validation is None:
-            sequences, validation, weights = self._hold_out(sequences, weights, generator)
-        row_weights = None if weights is None else np.repeat(weights, sequences.lengths)
-        self.marginal_ = self.family_.fit_marginal(sequences, row_weights)
-        embedding = embedding_for(sequences, self.family_.symbolic_columns, self.embedding, self.dtype)
-        inputs = input_for(sequences, self.dtype, None if embedding is None else embedding.columns)
-        context = None if sequences.context is None else ContextInput(sequences.context, self.dtype)
-        self._network = network = Network(inputs, cells, self.family_, self.marginal_, self.dtype, context, embedding)
-        self._weights, self._ready_for = network.initial_weights(generator), None
-        self.history_ = []
-        weighted, arena = network.weighted(sequences, row_weights, self.truncation), Arena()
-
-        def validate(vector):
-            terms = network.terms(network.ready(vector), validation, n_jobs=self.n_jobs)
-            return mean_term(terms, validation)
-
-        def report(vector, record, belongs):
-            self._weights, self._ready_for = vector, None
-            if belongs:
-                return self._report(record)
-            return any([callback(self, record) is True for callback in self.callbacks or ()])
-
-        outcome = train(
-            self._weights,
-            lambda vector, window: network.loss_and_gradient(
-                vector, weighted, window.which, arena, self.n_jobs, window.state
-            ),
-            lambda which: network.windows(weighted, which),
-            len(sequences),
-            None if validation is None else validate,
-            optimizer,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            clip_norm=self.clip_norm,
-            clip_value=self.clip_value,
-            patience=self.patience,
-            generator=generator,
-            report=report,
-        )
-        self._weights, self.n_iter_, self.converged_ = outcome
-
-    def _checked_hyperparameters(self):
-        cells = [LSTM(64)] if self.cell is None else self.cell if isinstance(self.cell, list | tuple) else [self.cell]
-        for cell in cells:
-            if isinstance(cell, Bidirectional):
-                raise ValueError(
-                    f"cell is {cell!r}, which would see the future that the network predicts; cells that run in one "
-                    "direction, such as LSTM(64), are accepted"
-                )
-            if not isinstance(cell, Cell):
-                raise TypeError(f"cell is {cell!r}; a cell such as LSTM(64), or a list of them, is accepted")
-            cell.check()
-        if not cells:
-            raise ValueError("cell is an empty list; at least one layer is needed")
-        for name, least in (("max_epochs", 0), ("batch_size", 1), ("patience", 1)):
-            value = getattr(self, name)
-            if not (isinstance(value, int | np.integer) and value >= least):
-                raise ValueError(f"{name} is {value!r}; integers from {least} are accepted")
-        if not (self.truncation is None or (isinstance(self.truncation, int | np.integer) and self.truncation >= 1)):
-            raise ValueError(f"truncation is {self.truncation!r}; integers from 1 and None are accepted")
-        for name in ("clip_norm", "clip_value"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} is {value!r}; positive numbers and None are accepted")
-        if not (self.n_jobs is None or (isinstance(self.n_jobs, int | np.integer) and self.n_jobs != 0)):
-            raise ValueError(f"n_jobs is {self.n_jobs!r}; None and integers but 0 are accepted")
-        if not 0 <= self.validation_fraction < 1:
-            raise ValueError(f"validation_fraction is {self.validation_fraction!r}; numbers in [0, 1) are accepted")
-        if self.dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype is {self.dtype!r}; 'float32' and 'float64' are accepted")
-        if not self.family_.for_networks:
-            raise ValueError(f"{self.family_!r} cannot be the output of a network")
-        optimizer = Adam() if self.optimizer is None else self.optimizer
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"optimizer is {optimizer!r}; an optimizer such as Adam(1e-3) is accepted")
-        optimizer.check()
-        return list(cells), optimizer
-
-    def _hold_out(self, sequences, weights, generator):
-        """Training sequences, validation sequences (or None) and training weights."""
-        N = len(sequences)
-        if self.validation_fraction == 0:
-            return sequences, None, weights
-        if N == 1:
-            length = int(np.ceil((1 - self.validation_fraction) * sequences.n_observations))
-            kept = np.array([0])
-            training, validation = sequences.first(length), sequences.given_past(length)
-        else:
-            n_held = min(N - 1, max(1, round(self.validation_fraction * N)))
-            order = generator.permutation(N)
-            held, kept = np.sort(order[:n_held]), np.sort(order[n_held:])
-            training, validation = sequences[kept], sequences[held]
-        if not (training.scored.any() and validation.scored.any()):
-            return sequences, None, weights
-        return training, validation, None if weights is None else weights[kept]
+    # ---------------------------------------------------------------- weights
 
     @property
     def n_parameters_(self):
@@ -253,10 +172,15 @@ class RNN(SequenceModel):
         weights, named = {}, self._network.named(self._weights)
         if self._network.embedding is not None:
             weights["embedding"] = self._network.embedding.prepared(named.pop((EMBEDDING, "weight")), [])
-        for (layer, name), array in named.items():
-            title = f"{name}_out" if layer == OUTPUT else f"{TITLES.get(name, name)}_l{layer}"
-            weights[title] = array.T.copy()
-        return weights
+        return weights | {self._title(key): array.T.copy() for key, array in named.items()}
+
+    @staticmethod
+    def _title(key):
+        """The name of a weight in `weights_`."""
+        layer, name = key
+        if layer == EMBEDDING:
+            return "embedding"
+        return f"{name}_out" if layer == OUTPUT else f"{TITLES.get(name, name)}_l{layer}"
 
     # ---------------------------------------------------------------- a belief is all hidden states, (n, U)
 

@@ -1,5 +1,6 @@
 """Input, causal layers and output of a network under one emission: terms, loss and gradient."""
 
+import copy
 from functools import cached_property
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 from ..products import aligned, pack, pack_transposed, padded, panels_for
 from ..simd import panel_width
 from ..threads import in_threads
+from .dropout import with_dropout
 from .embedding import EMBEDDING
 from .generation import LANES
 from .jacobian import with_jacobian_penalty
@@ -39,6 +41,16 @@ class Weighted(NamedTuple):
     firsts: np.ndarray | None  # (N + 1,) the first window of each sequence, where they are cut
 
 
+class Shard(NamedTuple):
+    """A part of a batch, for one thread."""
+
+    which: np.ndarray  # (n,) its sequences, longest first
+    room: Room
+    state: np.ndarray | None  # (n, U) where they start from, and where what is after them is left
+    firsts: np.ndarray | None  # (n,) the first row of the masks of each
+    masks: np.ndarray | None  # those of all of the batch, where there is dropout
+
+
 class Network:
     """The function that weights turn sequences into: raw outputs, and from them likelihoods.
 
@@ -58,20 +70,16 @@ class Network:
         What conditions whole sequences.
     embedding : EmbeddingInput, optional
         What reads columns of symbols as vectors, beside the other inputs.
-    jacobian_penalty : float
-        Strength of the regulariser of :mod:`~seqmodels.rnn.jacobian`, per observation; for Elman cells.
     """
 
-    def __init__(
-        self, inputs, cells, family, marginal, dtype, context=None, embedding=None, jacobian_penalty=0.0
-    ):  # fmt: skip
+    def __init__(self, inputs, cells, family, marginal, dtype, context=None, embedding=None):
         self.inputs = inputs
         self.embedding = embedding
         self.n_inputs = inputs.width + (0 if embedding is None else embedding.width)
         self.context = context
         self.n_context = 0 if context is None else context.width
         self.stack = Stack(cells)
-        self.jacobian_penalty = float(jacobian_penalty)
+        self.jacobian_penalty = 0.0
         self.family = family
         self.marginal = marginal
         self.dtype = np.dtype(dtype)
@@ -102,17 +110,31 @@ class Network:
 
     @cached_property
     def _passes(self):
-        kernels = tuple(map(self._kernels_of, self.stack.cells))
+        return self._passes_of(tuple(map(self._kernels_of, self.stack.cells)))
+
+    @cached_property
+    def _passes_with_dropout(self):
+        return self._passes_of(tuple(with_dropout(self._kernels_of(cell)) for cell in self.stack.cells))
+
+    def _passes_of(self, kernels):
         if self._compiled is None:
             return passes_of(kernels)
         log_density, gradient = self._compiled[:2]
         return passes_of(kernels, (log_density, gradient), f"{type(self.family).__name__} by {gradient.__name__}")
 
+    def with_penalty(self, jacobian_penalty):
+        """The same network with the regulariser of :mod:`~seqmodels.rnn.jacobian` of this strength."""
+        if jacobian_penalty == self.jacobian_penalty:
+            return self
+        network = copy.copy(self)
+        network.jacobian_penalty = float(jacobian_penalty)
+        return network
+
     def _kernels_of(self, cell):
         return with_jacobian_penalty(cell.kernels()) if self.jacobian_penalty > 0 else cell.kernels()
 
-    def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "_passes"}  # which cannot be pickled
+    def __getstate__(self):  # kernels cannot be pickled
+        return {name: value for name, value in vars(self).items() if not name.startswith("_passes")}
 
     def named(self, vector):
         """Views of a vector (W,) as arrays by (layer, name)."""
@@ -131,6 +153,41 @@ class Network:
             weights[key][...] = array
         if self.embedding is not None:
             weights[EMBEDDING, "weight"][...] = self.embedding.initial(generator)
+        return vector
+
+    def random_weights(self, generator):
+        """A vector (W,) at which nothing is special: as at the start, with random weights above the cells too."""
+        vector = self.initial_weights(generator)
+        above = self.named(vector)[OUTPUT, "weight"]
+        above[...] = generator.normal(scale=len(above) ** -0.5, size=above.shape)
+        above[:, self._constant] = 0
+        return vector
+
+    def some_entries(self, n, generator):
+        """Places in a vector (W,) of n weights of each array (of all, if None), by (layer, name)."""
+        places, found = self.named(np.arange(self.n_weights)), {}
+        for key, own in places.items():
+            own = np.delete(own, self._constant, axis=1) if key == (OUTPUT, "weight") else own
+            order = generator.permutation(own.ravel())
+            if len(order):
+                found[key] = order[:n]
+        return found
+
+    def in_precision(self, dtype):
+        """The same network, whose weights and states are of another precision."""
+        inputs, context, embedding = map(copy.copy, (self.inputs, self.context, self.embedding))
+        for part in (inputs, context):
+            if hasattr(part, "dtype"):
+                part.dtype = np.dtype(dtype)
+        if embedding is not None:
+            embedding.table = embedding.table.astype(dtype)
+        return Network(inputs, self.stack.cells, self.family, self.marginal, dtype, context, embedding)
+
+    def in_matrices(self):
+        """A vector (W,): one where a weight is that of a matrix, zero where it is that of a vector, such as a bias."""
+        vector = np.zeros(self.n_weights, self.dtype)
+        for array in self.named(vector).values():
+            array[...] = array.ndim == 2
         return vector
 
     def ready(self, vector, arena=None, derivative=False):
@@ -288,7 +345,7 @@ class Network:
 
     # ---------------------------------------------------------------- loss and gradient
 
-    def loss_and_gradient(self, vector, weighted, which, arena=None, n_jobs=None, state=None):
+    def loss_and_gradient(self, vector, weighted, which, arena=None, n_jobs=None, state=None, dropout=None):
         """Log-likelihood of some sequences, and the gradient of its negative mean over their observations.
 
         Of windows it is the gradient that takes the state before them as given.
@@ -305,6 +362,8 @@ class Network:
             Threads that share the batch, in shards that do not depend on their number.
         state : array (n, U), optional
             Hidden states and memories before each, longest first; zero by default. Those after them are left there.
+        dropout : Dropout, optional
+            Draws masks for what layers hand up; an arena serves either with or without.
 
         Returns
         -------
@@ -323,11 +382,20 @@ class Network:
         M, _, _ = measure(reading.offsets, which)
         size = shard_size(len(which), LARGEST_SHARD, 6 * self.n_weights * M)
         shards = _shards(which, size)
-        states = [None] * len(shards) if state is None else _shards(state, size)
-        sums, rooms = arena.rooms(len(shards), self.sums.size, self.dtype, lambda memory: Room(self, memory))
+        states = firsts = [None] * len(shards)
+        masks = None
+        if state is not None:
+            states = _shards(state, size)
+        if dropout is not None:
+            masks = dropout.masks(arena, (M, sum(axis.wide for axis in self.stack.outputs)), self.dtype)
+            ends = np.cumsum(reading.offsets[which + 1] - reading.offsets[which])
+            firsts = _shards(np.concatenate([[0], ends[:-1]]), size)
+        sums, rooms = arena.rooms(
+            len(shards), self.sums.size, self.dtype, lambda memory: Room(self, memory, dropout is not None)
+        )
         run = self._shard if self._passes.shard else self._shard_in_parts
-        tasks = list(zip(shards, rooms[: len(shards)], states, strict=True))
-        found = in_threads(lambda task: run(ready, weighted, *task), tasks, n_jobs)
+        tasks = [Shard(*parts, masks) for parts in zip(shards, rooms[: len(shards)], states, firsts, strict=True)]
+        found = in_threads(lambda shard: run(ready, weighted, shard), tasks, n_jobs)
         for number in range(len(shards) if state is not None else 0):
             state[number :: len(shards)] = states[number]
         mass = float(np.add.reduce(weighted.masses[which]))
@@ -342,13 +410,18 @@ class Network:
         if len(self._constant):
             self.named(gradient)[OUTPUT, "weight"][:, self._constant] = 0
 
-    def _shard(self, ready, weighted, which, room, state):
-        """Log-likelihood of some sequences; adds up the gradients, and leaves the state after them in `state`."""
+    def _shard(self, ready, weighted, shard):
+        """Log-likelihood of some sequences; adds up the gradients, and leaves the state after them."""
+        which, room, state, firsts, masks = shard
         n_rows, n_steps, _ = measure(weighted.reading.offsets, which)
         context = self._context(weighted.reading, which)
         room.enter(ready, len(which), n_rows, n_steps, context=context)
+        passes = self._passes
+        if masks is not None:
+            passes = self._passes_with_dropout
+            room.mask(Batch.of(weighted.reading.offsets, which).sizes, masks, firsts)
         log_likelihood = room.run(
-            self._passes.shard, weighted.reading, weighted.counts, which, room.batch, room.source, room.layers,
+            passes.shard, weighted.reading, weighted.counts, which, room.batch, room.source, room.layers,
             room.output, room.sums, room.d_inputs, room.nothing if state is None else state,
         )  # fmt: skip
         self._weigh_below(room, weighted.reading, room.batch.rows[:n_rows], room.batch.sizes[:n_steps], context)
@@ -362,8 +435,9 @@ class Network:
             out = room.gradients[EMBEDDING, "weight"]
             self.embedding.weigh(reading.codes, rows, room.d_inputs, self.inputs.width, out)
 
-    def _shard_in_parts(self, ready, weighted, which, room, state):
+    def _shard_in_parts(self, ready, weighted, shard):
         """The same under a family whose gradient is not for kernels."""
+        which, room, state, firsts, masks = shard
         reading, B = weighted.reading, len(which)
         batch = Batch.of(reading.offsets, which)
         M = len(batch.rows)
@@ -372,7 +446,11 @@ class Network:
         tape = layers[-1].tape
         self._fill(source, reading, batch.rows)
         self._put(layers, np.zeros((B, self.stack.n_state), self.dtype) if state is None else state)
-        self._passes.forward(batch.sizes, source, layers)
+        passes = self._passes
+        if masks is not None:
+            passes = self._passes_with_dropout
+            room.mask(batch.sizes, masks, firsts)
+        passes.forward(batch.sizes, source, layers)
         if state is not None:
             state[...] = _states(layers, B + batch.last)
         weight = ready.weights[OUTPUT, "weight"]
@@ -382,14 +460,14 @@ class Network:
         for first in range(0, M, size):
             rows = batch.rows[first : first + size]
             end = first + len(rows)
-            hidden = tape.hidden[B + first : B + end, : len(weight)]
+            hidden = tape.passed[B + first : B + end, : len(weight)]
             raw, values = self._raw(hidden, ready), reading.values[rows]
             value, d_raw = self._value_and_gradient(raw, values, weighted.counts, rows)
             log_likelihood += value
             tape.d_hidden[first:end, : len(weight)] = d_raw @ weight.T
             d_weight += hidden.T @ d_raw
             d_bias += d_raw.sum(axis=0)
-        self._passes.backward(batch, batch.sizes, source, layers, room.sums, room.d_inputs)
+        passes.backward(batch, batch.sizes, source, layers, room.sums, room.d_inputs)
         self._weigh_below(room, reading, batch.rows, batch.sizes, context)
         gradients[OUTPUT, "weight"][: len(weight), : self.n_raw] = d_weight
         gradients[OUTPUT, "bias"][0, : self.n_raw] = d_bias

@@ -145,7 +145,7 @@ def above_layers(gradient, key):
 
     @kernel(key=key, **APART)
     def above(n_rows, B, values, counts, batch, tape, output):
-        hidden, d_hidden, raw, H = tape.hidden, tape.d_hidden, output.raw, tape.hidden.shape[1]
+        hidden, d_hidden, raw, H = tape.passed, tape.d_hidden, output.raw, tape.passed.shape[1]
         log_likelihood = 0.0
         for first in range(0, n_rows, len(raw)):
             n = min(len(raw), n_rows - first)

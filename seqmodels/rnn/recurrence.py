@@ -57,6 +57,8 @@ class Tape(NamedTuple):
     d_later: np.ndarray  # (B, P)
     d_memory: np.ndarray  # (B, H), (B, 0) or more
     scratch: np.ndarray
+    passed: np.ndarray  # (B + M, P): hidden states as they are handed up; `hidden` itself where there is no dropout
+    mask: np.ndarray  # (M, P), what they are multiplied by; no rows where there is no dropout
 
 
 class Gradient(NamedTuple):

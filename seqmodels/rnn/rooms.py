@@ -10,6 +10,7 @@ from ..jit import code_for
 from ..products import aligned, padded
 from ..simd import panel_width
 from .context import add_up_steps
+from .dropout import lay_out_masks
 from .layers import EIGHT, OUTPUT
 from .packing import Arena, Batch
 from .passes import Output
@@ -37,10 +38,11 @@ class Room:
     network : Network
     sums : array, optional
         Memory in which gradients are added up; without it, there is no way back.
+    dropout : bool
     """
 
-    def __init__(self, network, sums=None):
-        self._network, self.sums, self._arena = network, sums, Arena()
+    def __init__(self, network, sums=None, dropout=False):
+        self._network, self.sums, self.dropout, self._arena = network, sums, dropout, Arena()
         self._size, self._ready, self._code = (0, 0, 0, 0), None, {}
         self.nothing = np.empty((0, 0), network.dtype)
         self.gradients = defaultdict(lambda: self.nothing) if sums is None else network.sums.named(sums)
@@ -75,6 +77,13 @@ class Room:
             code = self._code[key] = code_for(kernel, (reading, *arguments))
         return code(reading, *arguments)
 
+    def mask(self, sizes, masks, firsts):
+        """Drop what `masks` (..., U) leave out, those of sequence b from row ``firsts[b]`` on, layer by layer."""
+        column = 0
+        for layer in self.layers:
+            lay_out_masks(sizes, masks, firsts, column, layer.tape.mask)
+            column += layer.tape.mask.shape[1]
+
     def weigh_context(self, sizes, context):
         """Write the gradient of the weights of contexts (B, C), once those of the lowest layer's inputs are there."""
         d_biases = self._arena.array("d_biases", (len(context), self._biases.shape[1]), self._network.dtype)
@@ -92,7 +101,7 @@ class Room:
         if network.embedding is not None and self.sums is not None:
             width = padded(padded(network.n_inputs, UNITS), panel_width(dtype))
             self.d_inputs = self._arena.array("d_inputs", (n_rows, width), dtype)
-        self._tapes = network.stack.tapes(self._arena, n_sequences, n_held, dtype, self.sums is not None)
+        self._tapes = network.stack.tapes(self._arena, n_sequences, n_held, dtype, self.sums is not None, self.dropout)
         self._biases = None
         if network.context is not None:
             self._biases = aligned((n_sequences, self._tapes[0].gates.shape[1]), dtype)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .optimizers import clip, sum_of_squares
+from .optimizers import sum_of_squares
 
 __all__ = ["Outcome", "train"]
 
@@ -22,8 +22,8 @@ class Outcome(NamedTuple):
 
 
 def train(
-    weights, loss_and_gradient, windows, n_sequences, validate, optimizer, *, max_epochs, batch_size, clip_norm,
-    clip_value, patience, generator, report,
+    weights, loss_and_gradient, windows, n_sequences, validate, descent, *, max_epochs, batch_size, patience, generator,
+    report,
 ):  # fmt: skip
     """Minimise a loss over batches of sequences.
 
@@ -40,10 +40,9 @@ def train(
     validate : callable or None
         Held-out nats per observation of weights. The best weights are kept, the initial ones included, and
         training has converged when `patience` epochs have not bettered them.
-    optimizer : SGD or Adam
-    max_epochs, batch_size : int
-    clip_norm, clip_value : float or None
-    patience : int
+    descent : Descent
+        Turns gradients into steps.
+    max_epochs, batch_size, patience : int
     generator : numpy.random.Generator
         Shuffles the sequences.
     report : callable
@@ -61,12 +60,15 @@ def train(
     began = time.perf_counter()
 
     def record(epoch, train=None, validation=None):
-        return {"epoch": epoch, "train": train, "validation": validation, "seconds": time.perf_counter() - began}
+        seconds, rate = time.perf_counter() - began, descent.learning_rate
+        return {"epoch": epoch, "train": train, "validation": validation, "seconds": seconds, "learning_rate": rate}
 
     best = weights.copy()
     best_value = -np.inf if validate is None else validate(weights)
     stop = report(weights, record(0.0, None, None if validate is None else best_value), True)
-    state, since_best, epoch = optimizer.begin(weights), 0, 0
+    since_best = epoch = 0
+    if validate is not None:
+        descent.start_from(-best_value)
     while not stop and epoch < max_epochs and since_best < patience:
         order = generator.permutation(n_sequences)
         log_likelihood = mass = unreported = 0.0
@@ -74,8 +76,7 @@ def train(
             with _overflow_allowed():
                 value, count, gradient = loss_and_gradient(weights, window)
                 _check_finite(epoch + 1, gradient, value)
-                clip(gradient, clip_norm, clip_value)
-                optimizer.update(weights, gradient, state)
+                descent.step(weights, gradient)
             log_likelihood, mass, unreported = log_likelihood + value, mass + float(count), unreported + count
             if unreported >= REPORT_EVERY and share < 1:
                 unreported = 0.0
@@ -90,6 +91,7 @@ def train(
         else:
             since_best += 1
         stop = report(weights, record(float(epoch), log_likelihood / mass, value), True) or stop
+        descent.after_epoch(-(log_likelihood / mass if value is None else value))
     return Outcome(best, epoch, since_best >= patience)
 
 

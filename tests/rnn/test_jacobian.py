@@ -6,20 +6,13 @@ import numpy as np
 import pytest
 
 from seqmodels.emissions import Gaussian
-from seqmodels.rnn import Elman
-from seqmodels.rnn.network import Network
+from seqmodels.rnn import GRU, LSTM, RNN, SGD, Elman
 
 from .cases import network_with_random_weights, sequences_for
 from .test_gradients import STEP
 from .variants import interpreted
 
 STRENGTH = 0.7
-
-
-def with_penalty(network, strength=STRENGTH):
-    """The same network, whose loss holds the lengths of gradients."""
-    parts = network.inputs, network.stack.cells, network.family, network.marginal, network.dtype
-    return Network(*parts, jacobian_penalty=strength)
 
 
 def gradient_of(network, vector, sequences):
@@ -69,7 +62,7 @@ def test_the_penalty_moves_recurrent_weights_as_its_definition_says(activation, 
     model = network_with_random_weights(Elman(H, activation), Gaussian(), X)
     network, vector, sequences = model._network, 0.7 * model._weights, model._known(X)
     mass, plain = gradient_of(network, vector, sequences)
-    _, held = gradient_of(with_penalty(network), vector, sequences)
+    _, held = gradient_of(network.with_penalty(STRENGTH), vector, sequences)
     for key, array in held.items():
         if key != (0, "recurrent"):
             np.testing.assert_array_equal(array, plain[key])
@@ -94,8 +87,8 @@ def test_each_layer_holds_the_lengths_of_its_own_gradients(rng):
     model = network_with_random_weights([Elman(3), Elman(2, "sigmoid")], Gaussian(), X)
     network, sequences = model._network, model._known(X)
     _, plain = gradient_of(network, model._weights, sequences)
-    _, once = gradient_of(with_penalty(network, 0.5), model._weights, sequences)
-    _, twice = gradient_of(with_penalty(network, 1.0), model._weights, sequences)
+    _, once = gradient_of(network.with_penalty(0.5), model._weights, sequences)
+    _, twice = gradient_of(network.with_penalty(1.0), model._weights, sequences)
     for key, array in plain.items():
         moved = once[key] - array
         assert moved.any() == (key[1] == "recurrent")
@@ -109,6 +102,41 @@ def test_gradients_that_have_vanished_are_left_alone():
     network, vector = model._network, model._weights.copy()
     network.named(vector)["output", "weight"][...] = 0  # nothing comes back
     _, plain = gradient_of(network, vector, model._known(X))
-    _, held = gradient_of(with_penalty(network), vector, model._known(X))
+    _, held = gradient_of(network.with_penalty(STRENGTH), vector, model._known(X))
     for key, array in held.items():
         np.testing.assert_array_equal(array, plain[key])
+
+
+# -------------------------------------------------------------------- as a hyperparameter
+
+
+@interpreted
+def test_training_goes_down_the_loss_with_its_penalty(rng):
+    """And goes on without it, from the same weights, where it is taken away."""
+    X = [rng.normal(size=(length, 1)) for length in (4, 2, 3)]
+    options = {"dtype": "float64", "clip_norm": None, "validation_fraction": 0, "random_state": 0}
+    model = RNN(Elman(3), Gaussian(), optimizer=SGD(0.1), max_epochs=0, **options).fit(X)
+    start, sequences = model._weights.copy(), model._known(X)
+    model._network.named(start)["output", "weight"][...] = rng.normal(size=(3, 2))
+    for strength in (STRENGTH, 0.0):
+        model._weights = start.copy()
+        model.set_params(warm_start=True, max_epochs=1, jacobian_penalty=strength).fit(X)
+        network = model._network
+        assert network.jacobian_penalty == strength
+        _, _, gradient = network.loss_and_gradient(start, network.weighted(sequences), np.arange(3))
+        np.testing.assert_allclose(model._weights, start - 0.1 * gradient, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("cell", [LSTM(2), [Elman(2), GRU(2)]], ids=str)
+def test_cells_with_other_ways_back_say_so(cell):
+    model = RNN(cell, jacobian_penalty=0.1)
+    with pytest.raises(
+        ValueError, match=r"jacobian_penalty is 0.1, and cell has .*; layers of Elman cells"
+    ):
+        model.fit(["abcab", "cab"])
+
+
+@pytest.mark.parametrize("strength", [-1.0, np.inf, np.nan])
+def test_the_strength_is_checked(strength):
+    with pytest.raises(ValueError, match=r"jacobian_penalty is .*; finite numbers from 0 are accepted"):
+        RNN(Elman(2), jacobian_penalty=strength).fit(["abcab", "cab"])

@@ -71,8 +71,8 @@ def minimal_kernels():
 class MinimalGatedUnit(Cell):
     n_gates = 2
 
-    def __init__(self, n_hidden=64, bias=True):
-        self.n_hidden, self.bias = n_hidden, bias
+    def __init__(self, n_hidden=64, bias=True, init="uniform"):
+        self.n_hidden, self.bias, self.init = n_hidden, bias, init
 
     def kernels(self):
         return minimal_kernels()

@@ -7,6 +7,7 @@ import pytest
 
 from seqmodels.rnn import SGD
 from seqmodels.rnn import training as module
+from seqmodels.rnn.descent import Descent
 from seqmodels.rnn.training import train
 
 
@@ -43,11 +44,13 @@ class Quadratic:
 
     def train(self, validate=None, report=None, start=0.0, **options):
         options = {
-            "max_epochs": 10, "batch_size": 2, "clip_norm": None, "clip_value": None, "patience": 3,
-            "generator": np.random.default_rng(0), "optimizer": SGD(0.5),
+            "max_epochs": 10, "batch_size": 2, "patience": 3, "generator": np.random.default_rng(0),
         } | options  # fmt: skip
+        steps = {name: options.pop(name) for name in ("schedule", "clip_norm", "clip_value") if name in options}
+        weights = np.array([start])
+        descent = Descent(options.pop("optimizer", SGD(0.5)), weights, **steps)
         return train(
-            np.array([start]), self.loss_and_gradient, self.windows, len(self.x), validate,
+            weights, self.loss_and_gradient, self.windows, len(self.x), validate, descent,
             report=report or self.report, **options,
         )  # fmt: skip
 
@@ -82,6 +85,7 @@ def test_records_say_where_training_is():
     assert [r["epoch"] for r in records] == [0, 1, 2]
     assert [r["train"] for r in records] == [None, -0.5, -0.125]
     assert [r["validation"] for r in records] == [-1, -0.5, -0.25]
+    assert [r["learning_rate"] for r in records] == [0.5] * 3
     assert 0 <= records[0]["seconds"] <= records[1]["seconds"] <= records[2]["seconds"]
 
 

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 
 from ...products import aligned, pack, pack_transposed, padded, panels_for
 from ...simd import panel_width
+from ..initialisation import KINDS, initial
 from ..units import Axis, in_blocks, units_in_block, wide_row
 
 __all__ = ["Cell", "RecurrentWeights"]
@@ -25,6 +26,12 @@ class Cell(BaseEstimator):
 
     Its weights are arrays named "input" (I, G H), "recurrent" (H, G H) and, with a bias, "bias" (G H,); gate g
     of unit h stands in column g H + h. A cell may have other recurrent weights, see :meth:`recurrent_axes`.
+
+    Every cell takes ``init``, what these arrays start from: ``"uniform"`` in ±1 / sqrt(H), biases too, as in PyTorch;
+    ``"glorot"``, matrices uniform in ±sqrt(6 / (rows + columns)), gate by gate (Glorot & Bengio 2010);
+    ``"orthogonal"``, recurrent matrices orthogonal (Saxe et al. 2014), those of inputs as with glorot; ``"sparse"``,
+    15 recurrent weights into each unit, of spectral radius 0.95, and inputs of standard deviation 0.01 (the "smart
+    tanh" of Pascanu et al. 2013). But for uniform ones, biases start from zero.
     """
 
     #: G, the number of gates.
@@ -43,6 +50,7 @@ class Cell(BaseEstimator):
     def check(self):
         """Raise a ValueError where a hyperparameter is out of range."""
         self.check_count("n_hidden", 1)
+        self.check_choice("init", KINDS)
 
     def check_choice(self, name, accepted):
         """Raise a ValueError where a hyperparameter is none of those accepted."""
@@ -74,20 +82,22 @@ class Cell(BaseEstimator):
         """The recurrent weights by name: the axes of each array, rows and columns or only the latter."""
         return {"recurrent": (Axis(1, self.n_outputs), Axis(self.n_gates, self.n_hidden))}
 
+    def axes(self, n_inputs):
+        """The axes of each weight, by name."""
+        gates = Axis(self.n_gates, self.n_hidden)
+        axes = {"input": (Axis(1, n_inputs), gates)} | self.recurrent_axes()
+        return axes | ({"bias": (gates,)} if self.bias else {})
+
     def weight_shapes(self, n_inputs):
         """Shape of each weight, by name."""
-        n_columns = self.n_gates * self.n_hidden
-        shapes = {"input": (n_inputs, n_columns)}
-        for name, axes in self.recurrent_axes().items():
-            shapes[name] = tuple(axis.length for axis in axes)
-        return shapes | ({"bias": (n_columns,)} if self.bias else {})
+        return {name: tuple(axis.length for axis in axes) for name, axes in self.axes(n_inputs).items()}
 
     def initial_weights(self, n_inputs, generator):
-        """Weights to start from, uniform in ±1 / sqrt(H), but for the forget gate's bias."""
+        """Weights to start from: as `init` says, but for the forget gate's bias."""
         bound, H = 1 / np.sqrt(self.n_hidden), self.n_hidden
-        shapes = self.weight_shapes(n_inputs)
-        weights = {name: generator.uniform(-bound, bound, shape) for name, shape in shapes.items()}
-        if self.bias and self.forget_gate is not None:
+        axes = self.axes(n_inputs)
+        weights = {name: initial(self.init, name, own, bound, generator) for name, own in axes.items()}
+        if "bias" in weights and self.forget_gate is not None:
             weights["bias"][self.forget_gate * H : (self.forget_gate + 1) * H] = self.forget_bias
         return weights
 

@@ -23,6 +23,8 @@ class CoupledLSTM(Cell):
     bias : bool
     forget_bias : float
         What the forget gate's bias starts at.
+    init : {"uniform", "glorot", "orthogonal", "sparse"}
+        What weights start from, see :class:`Cell`.
     """
 
     n_gates = 3
@@ -30,10 +32,11 @@ class CoupledLSTM(Cell):
     n_memories = 1
     forget_gate = 0
 
-    def __init__(self, n_hidden=64, bias=True, forget_bias=1.0):
+    def __init__(self, n_hidden=64, bias=True, forget_bias=1.0, init="uniform"):
         self.n_hidden = n_hidden
         self.bias = bias
         self.forget_bias = forget_bias
+        self.init = init
 
     def kernels(self):
         return _kernels()

@@ -20,14 +20,17 @@ class Elman(Cell):
     activation : {"tanh", "relu", "sigmoid"}
         The function f.
     bias : bool
+    init : {"uniform", "glorot", "orthogonal", "sparse"}
+        What weights start from, see :class:`Cell`.
     """
 
     one_way_back = True
 
-    def __init__(self, n_hidden=64, activation="tanh", bias=True):
+    def __init__(self, n_hidden=64, activation="tanh", bias=True, init="uniform"):
         self.n_hidden = n_hidden
         self.activation = activation
         self.bias = bias
+        self.init = init
 
     def check(self):
         super().check()

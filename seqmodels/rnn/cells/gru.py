@@ -32,15 +32,18 @@ class GRU(Cell):
         Whether the reset gate acts after or before the recurrent product of the candidate.
     bias : bool
         One bias a gate; with the reset after the product also that of the candidate's product, ``b_hn``.
+    init : {"uniform", "glorot", "orthogonal", "sparse"}
+        What weights start from, see :class:`Cell`.
     """
 
     n_gates = 3
     n_saved = 1
 
-    def __init__(self, n_hidden=64, reset="after", bias=True):
+    def __init__(self, n_hidden=64, reset="after", bias=True, init="uniform"):
         self.n_hidden = n_hidden
         self.reset = reset
         self.bias = bias
+        self.init = init
 
     def check(self):
         super().check()

@@ -30,6 +30,8 @@ class LayerNormLSTM(Cell):
     bias : bool
     forget_bias : float
         What the forget gate's bias starts at; the other biases start at 0, and gains at 1.
+    init : {"uniform", "glorot", "orthogonal", "sparse"}
+        What weights start from, see :class:`Cell`.
     """
 
     n_gates = 4
@@ -37,10 +39,11 @@ class LayerNormLSTM(Cell):
     n_memories = 1
     additive = False
 
-    def __init__(self, n_hidden=64, bias=True, forget_bias=1.0):
+    def __init__(self, n_hidden=64, bias=True, forget_bias=1.0, init="uniform"):
         self.n_hidden = n_hidden
         self.bias = bias
         self.forget_bias = forget_bias
+        self.init = init
 
     def recurrent_axes(self):
         units, gates = Axis(1, self.n_hidden), Axis(4, self.n_hidden)
@@ -48,17 +51,16 @@ class LayerNormLSTM(Cell):
         biases = {"gate_bias": (gates,), "memory_bias": (units,)} if self.bias else {}
         return super().recurrent_axes() | gains | biases
 
-    def weight_shapes(self, n_inputs):
-        shapes = super().weight_shapes(n_inputs)
-        shapes.pop("bias", None)  # which would be added before the products are normalised
-        return shapes
+    def axes(self, n_inputs):
+        axes = super().axes(n_inputs)
+        axes.pop("bias", None)  # which would be added before the products are normalised
+        return axes
 
     def initial_weights(self, n_inputs, generator):
-        H, bound = self.n_hidden, 1 / np.sqrt(self.n_hidden)
-        weights = {}
-        for name, shape in self.weight_shapes(n_inputs).items():
-            start = 1.0 if name.startswith("gain") else 0.0
-            weights[name] = generator.uniform(-bound, bound, shape) if len(shape) == 2 else np.full(shape, start)
+        weights, H = super().initial_weights(n_inputs, generator), self.n_hidden
+        for name, array in weights.items():
+            if array.ndim == 1:
+                array[:] = 1.0 if name.startswith("gain") else 0.0
         if self.bias:
             weights["gate_bias"][H : 2 * H] = self.forget_bias
         return weights

@@ -36,6 +36,8 @@ class LSTM(Cell):
     full_gate_recurrence : bool
         Whether i, f and o also see all three of them one step before, through weights "gate_recurrent" (3 H, 3 H):
         FGR of Greff et al., as in the LSTM of 1997.
+    init : {"uniform", "glorot", "orthogonal", "sparse"}
+        What weights start from, see :class:`Cell`.
     """
 
     n_saved = 1
@@ -51,6 +53,7 @@ class LSTM(Cell):
         output_activation="tanh",
         without=None,
         full_gate_recurrence=False,
+        init="uniform",
     ):
         self.n_hidden = n_hidden
         self.bias = bias
@@ -60,6 +63,7 @@ class LSTM(Cell):
         self.output_activation = output_activation
         self.without = without
         self.full_gate_recurrence = full_gate_recurrence
+        self.init = init
 
     @property
     def n_gates(self):

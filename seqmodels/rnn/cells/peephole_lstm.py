@@ -29,6 +29,8 @@ class PeepholeLSTM(Cell):
     bias : bool
     forget_bias : float
         What the forget gate's bias starts at.
+    init : {"uniform", "glorot", "orthogonal", "sparse"}
+        What weights start from, see :class:`Cell`.
     """
 
     n_gates = 4
@@ -36,11 +38,12 @@ class PeepholeLSTM(Cell):
     n_memories = 1
     forget_gate = 1
 
-    def __init__(self, n_hidden=64, peepholes="diagonal", bias=True, forget_bias=1.0):
+    def __init__(self, n_hidden=64, peepholes="diagonal", bias=True, forget_bias=1.0, init="uniform"):
         self.n_hidden = n_hidden
         self.peepholes = peepholes
         self.bias = bias
         self.forget_bias = forget_bias
+        self.init = init
 
     def check(self):
         super().check()

@@ -38,6 +38,8 @@ class ProjectedLSTM(Cell):
     bias : bool
     forget_bias : float
         What the forget gate's bias starts at.
+    init : {"uniform", "glorot", "orthogonal", "sparse"}
+        What weights start from, see :class:`Cell`.
     """
 
     n_gates = 4
@@ -46,7 +48,7 @@ class ProjectedLSTM(Cell):
     forget_gate = 1
 
     def __init__(
-        self, n_hidden=64, n_projected=32, n_unrecurrent=0, peepholes=False, bias=True, forget_bias=1.0
+        self, n_hidden=64, n_projected=32, n_unrecurrent=0, peepholes=False, bias=True, forget_bias=1.0, init="uniform"
     ):  # fmt: skip
         self.n_hidden = n_hidden
         self.n_projected = n_projected
@@ -54,6 +56,7 @@ class ProjectedLSTM(Cell):
         self.peepholes = peepholes
         self.bias = bias
         self.forget_bias = forget_bias
+        self.init = init
 
     @property
     def n_outputs(self):

@@ -1,0 +1,184 @@
+"""Sixty random combinations of all that a network can be made of: gradients against central differences.
+
+Seeded by SEQMODELS_SEED, 0 by default. Kernels are not compiled for them, which would take longer than to run them.
+"""
+
+import os
+import subprocess
+import sys
+
+import numba
+import numpy as np
+import pytest
+
+import seqmodels.rnn
+from seqmodels.emissions import (
+    Bernoulli,
+    Categorical,
+    Gaussian,
+    Laplace,
+    Mixture,
+    NegativeBinomial,
+    Poisson,
+    StudentT,
+    ZeroInflated,
+)
+from seqmodels.rnn import RNN, Cell
+from seqmodels.rnn.dropout import Dropout
+from seqmodels.rnn.layers import OUTPUT
+
+SEED, N_COMBINATIONS, STEP = int(os.environ.get("SEQMODELS_SEED", "0")), 60, 1e-4
+
+CELLS = [each for each in vars(seqmodels.rnn).values() if isinstance(each, type) and issubclass(each, Cell)]
+CELLS.remove(Cell)
+
+EMISSIONS = {
+    "symbols": [Categorical(), Categorical(unknown="error")],
+    "bits": [Bernoulli(), Mixture(Bernoulli(), 2)],
+    "counts": [Poisson(), NegativeBinomial(), ZeroInflated(Poisson())],
+    "numbers": [
+        *map(Gaussian, ("diagonal", "spherical", "tied", "full")), StudentT(), Laplace(), Mixture(Gaussian(), 2),
+    ],
+}  # fmt: skip
+
+
+def random_cell(choose):
+    """A small one with any of its options."""
+    kind = CELLS[choose.integers(len(CELLS))]
+    cell = kind()
+    choices = {"bias": (True, False), "activation": ("tanh", "relu", "sigmoid"), "reset": ("after", "before")}
+    for name, value in cell.get_params(deep=False).items():
+        if name in choices and value in choices[name]:
+            cell.set_params(**{name: choices[name][choose.integers(len(choices[name]))]})
+        elif name.startswith("n_") and value is not None:
+            cell.set_params(**{name: int(choose.integers(1, 4))})
+    cell.check()
+    return cell
+
+
+def random_data(kind, choose):
+    """Ragged sequences, the first of several steps, with and without gaps."""
+    lengths, missing = [4, *choose.integers(1, 6, 2)], choose.random() < 0.5
+    if kind == "symbols":
+        X = [[0, 1, 2, 0], *(choose.integers(3, size=length).tolist() for length in lengths[1:])]
+        if missing:
+            X[0][1] = X[1][-1] = None
+        return X
+    draw = {
+        "bits": lambda shape: choose.integers(2, size=shape) * 1.0,
+        "counts": lambda shape: choose.negative_binomial([2, 1], [0.5, 0.2], shape) * 1.0,
+        "numbers": lambda shape: choose.normal([50, -3], [10, 1], shape),
+    }[kind]
+    X = [draw((length, 2)) for length in lengths]
+    if missing:
+        X[0][1, 0] = np.nan
+        X[1][-1] = np.nan
+    return X
+
+
+class Combination:
+    """Everything that one number decides."""
+
+    def __init__(self, number):
+        choose = self.choose = np.random.default_rng([SEED, number])
+        kind = list(EMISSIONS)[choose.integers(4)]
+        emission = EMISSIONS[kind][choose.integers(len(EMISSIONS[kind]))]
+        X = random_data(kind, choose)
+        cells = [random_cell(choose) for _ in range(choose.integers(1, 4))]
+        embedding = 2 if kind == "symbols" and choose.random() < 0.4 else None
+        context = choose.normal(size=(3, 2)) if choose.random() < 0.3 else None
+        self.truncation = [None, 1, 2, 3][choose.integers(4)]
+        self.rate = [0.0, 0.4][choose.integers(2)]
+        row_weights = choose.uniform(0.2, 2, sum(map(len, X))) if choose.random() < 0.5 else None
+        self.words = (
+            f"SEQMODELS_SEED={SEED}, combination {number}: {emission} above {cells}, embedding {embedding}, "
+            f"context {context is not None}, truncation {self.truncation}, dropout {self.rate}, "
+            f"weights {row_weights is not None}"
+        )
+        options = {"embedding": embedding, "dtype": "float64", "max_epochs": 0, "validation_fraction": 0}
+        model = RNN(cells, emission, **options).fit(X, context=context)
+        self.network, self.sequences = model._network, model._known(X, context=context)
+        self.counted = self.sequences.scored * (1.0 if row_weights is None else row_weights)
+        self.weighted = self.network.weighted(self.sequences, row_weights, self.truncation)
+        self.vector = self.network.random_weights(choose)
+
+    def updates(self):
+        """For each window, a function of weights: log-likelihood and gradient, under the same masks whenever asked."""
+        for number, window in enumerate(self.network.windows(self.weighted, np.array([2, 0, 1]))):
+            start = None if window.state is None else window.state.copy()
+
+            def update(vector, state=None, number=number, which=window.which, start=start):
+                state = start.copy() if state is None and start is not None else state
+                dropout = Dropout(self.rate, np.random.default_rng([7, number])) if self.rate else None
+                value, mass, gradient = self.network.loss_and_gradient(
+                    vector, self.weighted, which, state=state, dropout=dropout
+                )
+                return value, -mass * gradient
+
+            yield update
+            update(self.vector, window.state)  # leaves the state to go on from
+
+    def check(self):
+        """Raise an AssertionError that says what is wrong."""
+        total = 0.0
+        for update in self.updates():
+            value, gradient = update(self.vector)
+            total += value
+            for key, own in self.network.named(gradient).items():
+                self._check_direction(update, key, own)
+        if not self.rate:
+            terms = self.network.terms(self.network.ready(self.vector), self.sequences)
+            assert total == pytest.approx(self.counted @ terms, rel=1e-11), self.words
+
+    def _check_direction(self, update, key, own):
+        """The derivative along a random direction of one array, which no wrong entry leaves as it is."""
+        direction = self.choose.normal(size=own.shape)
+        if key == (OUTPUT, "weight"):
+            direction[:, self.network.family.constant_raw(self.network.marginal)] = 0
+        values = []
+        for steps in (-2, -1, 1, 2):
+            vector = self.vector.copy()
+            self.network.named(vector)[key][...] += steps * STEP * direction
+            values.append(update(vector)[0])
+        truth = (8 * (values[2] - values[1]) - (values[3] - values[0])) / (12 * STEP)
+        scale = np.abs(own).max(initial=0.0) * np.linalg.norm(direction)
+        error = abs((own * direction).sum() - truth)
+        assert error <= 1e-7 * scale + 1e-9, f"{key} {error / (scale or 1):.1e}: {self.words}"
+
+
+def check_all():
+    for number in range(N_COMBINATIONS):
+        Combination(number).check()
+
+
+def test_random_combinations():
+    print(f"SEQMODELS_SEED={SEED}")
+    if numba.config.DISABLE_JIT:
+        check_all()
+        return
+    paths = os.pathsep.join(path for path in sys.path if path)
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": paths, "SEQMODELS_SEED": str(SEED)}
+    code = "from rnn.test_combinations import check_all; check_all()"
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-2000:]
+
+
+def test_combinations_are_of_all_kinds():
+    """The numbers of the default seed: all cells, kinds of data, depths, truncations and so on are among them."""
+    words = [Combination(number).words for number in range(20)]
+    for part in ("context True", "embedding 2", "dropout 0.4", "truncation 1", "weights True", "LSTM", "GRU", "Elman"):
+        assert any(part in each for each in words), part
+
+
+def test_a_wrong_gradient_is_found(monkeypatch):
+    right = seqmodels.rnn.network.Network.loss_and_gradient
+
+    def wrong(self, *arguments, **options):
+        value, mass, gradient = right(self, *arguments, **options)
+        self.named(gradient)[0, "recurrent"][0, -1] *= 1 + 1e-4
+        return value, mass, gradient
+
+    monkeypatch.setattr(seqmodels.rnn.network.Network, "loss_and_gradient", wrong)
+    with pytest.raises(AssertionError, match=r"\(0, 'recurrent'\) .*e-0[456]: SEQMODELS_SEED=0, combination"):
+        for number in range(5):
+            Combination(number).check()

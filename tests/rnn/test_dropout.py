@@ -1,0 +1,166 @@
+"""Dropout: what masks leave is what plain equations say, and gradients are those of the loss under the masks."""
+
+import numpy as np
+import pytest
+import reference
+
+from seqmodels.emissions import Categorical, Gaussian
+from seqmodels.rnn import GRU, LSTM, RNN, SGD, Adam
+from seqmodels.rnn import network as module
+from seqmodels.rnn.dropout import Dropout
+from seqmodels.rnn.packing import Arena
+
+from .cases import network_with_random_weights, sequences_for
+from .test_batches import assert_same_bits, ragged_numbers, ragged_symbols
+from .test_gradients import STEP, assert_same_gradient
+from .test_network import plain_input, plain_output, plain_step
+
+SEED, RATE = 3, 0.4
+
+
+def updates(model, sequences, vector=None, truncation=None, row_weights=None):
+    """Log-likelihood, mass and gradient of each window of all sequences, under masks that only the seed decides."""
+    network, vector = model._network, model._weights if vector is None else vector
+    batch = network.weighted(sequences, row_weights, truncation)
+    dropout, found = Dropout(RATE, np.random.default_rng(SEED)), []
+    for window in network.windows(batch, np.arange(len(sequences))):
+        parts = network.loss_and_gradient(vector, batch, window.which, state=window.state, dropout=dropout)
+        found.append((*parts[:2], parts[2].copy()))
+    return found
+
+
+def masks_of(model, X):
+    """For each sequence and each layer, its mask (T, H): they are drawn for the whole batch, the longest first."""
+    cells, axes = model._network.stack.cells, model._network.stack.outputs
+    columns = np.cumsum([0, *[axis.wide for axis in axes]])
+    masks = Dropout(RATE, np.random.default_rng(SEED)).masks(Arena(), (sum(map(len, X)), columns[-1]), "float64")
+    found, row = [None] * len(X), 0
+    for n in np.argsort([-len(x) for x in X], kind="stable"):
+        own, row = masks[row : row + len(X[n])], row + len(X[n])
+        found[n] = [own[:, start : start + cell.n_outputs] for start, cell in zip(columns, cells, strict=False)]
+    return found
+
+
+STACK = [GRU(2, "before"), LSTM(3)]
+CASES = [(LSTM(17), Categorical()), (STACK, Categorical()), (STACK, Gaussian())]  # 17 are more than a vector of units
+
+each_case = pytest.mark.parametrize(("cell", "emission"), CASES, ids=str)
+
+
+@each_case
+def test_the_loss_equals_plain_equations_under_the_masks(cell, emission):
+    X = sequences_for(emission)
+    model = network_with_random_weights(cell, emission, X)
+    steps = [plain_step(layer) for layer in model._network.stack.cells]
+    (read, start), log_density = plain_input(emission, X), plain_output(emission, model.marginal_)
+    expected = [
+        reference.network_terms(list(x), steps, model.weights_, read, start, log_density, masks)
+        for x, masks in zip(X, masks_of(model, X), strict=True)
+    ]
+    ((value, _, _),) = updates(model, model._known(X))
+    assert value == pytest.approx(sum(map(sum, expected)), rel=1e-11)
+    assert value != pytest.approx(model.log_likelihood(X).sum(), rel=1e-3)
+
+
+@pytest.mark.parametrize("truncation", [None, 2])
+@pytest.mark.parametrize(("cell", "emission"), CASES[1:], ids=str)
+def test_gradients_equal_central_differences_under_the_same_masks(cell, emission, truncation):
+    """Of windows, by those whose weights are shifted alone: states are carried on under the weights themselves."""
+    X = sequences_for(emission)
+    model, generator = network_with_random_weights(cell, emission, X), np.random.default_rng(5)
+    network, sequences, vector = model._network, model._known(X), model._weights
+    row_weights = generator.uniform(0.5, 2, sequences.n_observations)
+    batch, which = network.weighted(sequences, row_weights, truncation), np.arange(len(X))
+    for number, window in enumerate(network.windows(batch, which)):
+        start = None if window.state is None else window.state.copy()
+
+        def loss(vector, state, number=number, window=window):
+            dropout = Dropout(RATE, np.random.default_rng(number))
+            return network.loss_and_gradient(vector, batch, window.which, state=state, dropout=dropout)
+
+        _, mass, gradient = loss(vector, window.state)
+        expected = np.zeros_like(vector)
+        for w in range(len(vector) if mass else 0):
+            shifted = [vector.copy(), vector.copy()]
+            shifted[0][w] += STEP
+            shifted[1][w] -= STEP
+            up, down = (loss(each, None if start is None else start.copy())[0] for each in shifted)
+            expected[w] = -(up - down) / (2 * STEP) / mass
+        named, truth = network.named(gradient), network.named(expected)
+        for key in network.shapes:
+            if np.abs(truth[key]).max() < 1e-9:  # a mask may leave nothing of it
+                assert np.abs(named[key]).max() < 1e-9
+                named[key][...] = truth[key][...] = 1.0
+        assert_same_gradient(network, gradient, expected)
+
+
+def test_masks_leave_out_at_the_rate_and_make_up_for_it():
+    masks = Dropout(0.3, np.random.default_rng(0)).masks(Arena(), (500, 200), "float64")
+    assert set(np.unique(masks)) == {0.0, 1 / 0.7}
+    assert (masks == 0).mean() == pytest.approx(0.3, abs=0.01)
+    other = Dropout(0.3, np.random.default_rng(1)).masks(Arena(), (500, 200), "float64")
+    assert ((masks == 0) & (other == 0)).mean() == pytest.approx(0.09, abs=0.01)
+
+
+def test_masks_that_leave_all_change_no_bit():
+    X = ragged_symbols(12)
+    model = network_with_random_weights(STACK, Categorical(), X)
+    network, which = model._network, np.arange(12)
+    batch = network.weighted(model._known(X))
+    value, mass, gradient = network.loss_and_gradient(model._weights, batch, which)
+    own = network.loss_and_gradient(model._weights, batch, which, dropout=Dropout(0.0, np.random.default_rng(0)))
+    assert own[:2] == (value, mass)
+    np.testing.assert_array_equal(own[2], gradient)
+
+
+@pytest.mark.parametrize("emission", [Categorical(), Gaussian()], ids=str)
+def test_masks_do_not_depend_on_how_a_batch_is_shared_out(emission, monkeypatch):
+    X = ragged_symbols(30) if emission.symbolic else ragged_numbers(30)
+    model = network_with_random_weights(STACK, emission, X)
+    sequences = model._known(X)
+    ((value, _, gradient),) = updates(model, sequences)
+    monkeypatch.setattr(module, "LITTLE_WORK", 0)
+    monkeypatch.setattr(module, "MUCH_WORK", 0)
+    ((shared_value, _, shared),) = updates(model, sequences)
+    assert shared_value == pytest.approx(value, rel=1e-12)
+    assert np.abs(shared - gradient).max() <= 1e-12 * np.abs(gradient).max()
+
+
+def fitted(X, n_jobs=1, **options):
+    options = {"max_epochs": 2, "batch_size": 40, "validation_fraction": 0, "random_state": 0} | options
+    return RNN(STACK, dropout=RATE, optimizer=Adam(0.01), dtype="float64", n_jobs=n_jobs, **options).fit(X)
+
+
+@pytest.mark.parametrize("make", [ragged_symbols, ragged_numbers], ids=["symbols", "numbers"])
+def test_any_number_of_jobs_gives_the_same_bits(make, monkeypatch):
+    monkeypatch.setattr(module, "LITTLE_WORK", 0)
+    monkeypatch.setattr(module, "MUCH_WORK", 0)
+    X = make(50)
+    expected = fitted(X)
+    assert_same_bits(fitted(X, n_jobs=2), expected, X)
+    assert not np.array_equal(fitted(X, random_state=1)._weights, expected._weights)
+
+
+def test_a_trained_network_leaves_nothing_out():
+    X = ragged_symbols(20)
+    model = fitted(X)
+    np.testing.assert_array_equal(model.log_likelihood(X), model.log_likelihood(X))
+    plain = RNN(STACK, max_epochs=0, validation_fraction=0, dtype="float64", random_state=0).fit(X)
+    plain._weights = model._weights
+    np.testing.assert_array_equal(plain.log_likelihood(X), model.log_likelihood(X))
+
+
+# -------------------------------------------------------------------- decay of weights
+
+
+@pytest.mark.parametrize("clip_norm", [None, 1e-9])
+def test_decay_pulls_at_matrices_beside_the_clipped_gradient(clip_norm):
+    """One epoch of one batch is one update; with the gradient clipped to next to nothing, all is decay."""
+    X, options = ragged_symbols(8), {"max_epochs": 1, "validation_fraction": 0, "dtype": "float64", "random_state": 0}
+    options |= {"optimizer": SGD(0.5), "clip_norm": clip_norm}
+    start = RNN(LSTM(3), **options | {"max_epochs": 0}).fit(X).weights_
+    without, decayed = (RNN(LSTM(3), weight_decay=decay, **options).fit(X).weights_ for decay in (0.0, 0.1))
+    for name, array in decayed.items():
+        shrunk = 0.5 * 0.1 * start[name] * (array.ndim == 2)
+        np.testing.assert_allclose(array, without[name] - shrunk, rtol=1e-12, atol=1e-15)
+    assert np.abs(start["bias_l0"]).max() > 0.1  # biases would have been seen to shrink
