@@ -83,7 +83,7 @@ def derivative(d_hidden, d_memory, gates, saved, before, memory_before, weights)
     """Its derivative."""
     (i, f, g, o), (squashed,) = gates, saved
     d_squashed, d_o = d_hidden * o, d_hidden * squashed * (o - o * o)
-    d_new = d_memory[0] + d_squashed - d_squashed * squashed * squashed + d_o * weights[1]
+    d_new = d_memory[0] + d_squashed - d_squashed * squashed * squashed + d_o * weights[2]
     d_i = d_new * g * (i - i * i)
     d_f = d_new * memory_before[0] * (f - f * f)
     d = d_i, d_f, d_new * (i - i * g * g), d_o
