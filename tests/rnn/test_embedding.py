@@ -89,8 +89,7 @@ def test_gradients_equal_central_differences(cell, embedding):
 
 def test_fixed_vectors_stay_and_trainable_ones_move(rng):
     X = [rng.choice(list("abc"), size=5).tolist() for _ in range(20)]
-    options = {"optimizer": Adam(1e-2, weight_decay=0.1)} if "weight_decay" in Adam().get_params() else {}
-    options |= {"max_epochs": 2, "validation_fraction": 0, "random_state": 0}
+    options = {"weight_decay": 0.1, "max_epochs": 2, "validation_fraction": 0, "random_state": 0}
     fixed = RNN(LSTM(2), embedding=VECTORS, **options).fit(X)
     moved = RNN(LSTM(2), embedding=Embedding(VECTORS, trainable=True), **options).fit(X)
     given = np.array(list(VECTORS.values()))
@@ -156,6 +155,25 @@ WRONG = [
 def test_wrong_embeddings_are_refused(embedding, message):
     with pytest.raises(ValueError, match=message):
         RNN(LSTM(2), embedding=embedding, max_epochs=0).fit(WORDS)
+
+
+def test_training_goes_on_with_the_embedding_that_is_there():
+    options = {"max_epochs": 1, "validation_fraction": 0, "warm_start": True}
+    for first, others in (
+        (None, [2, VECTORS]),
+        (3, [2, VECTORS, None]),
+        (VECTORS, [3, None, {"a": [1.0, 1.0, 1.0]}, Embedding(VECTORS, trainable=True)]),
+    ):
+        model = RNN(LSTM(2), embedding=first, **options).fit(WORDS)
+        model.fit(WORDS[:1]).partial_fit(WORDS[1:])
+        before = model.weights_
+        for other in others:
+            with pytest.raises(ValueError, match="embedding is not that of the weights from which training goes on"):
+                model.set_params(embedding=other).fit(WORDS)
+        for name, array in model.weights_.items():
+            np.testing.assert_array_equal(array, before[name])
+    mixed = RNN(LSTM(2), TABLE, **options).fit(table())
+    mixed.partial_fit([table()[0][:2]])  # with fewer symbols
 
 
 def test_numbers_are_not_embedded():
