@@ -130,9 +130,7 @@ def test_training_goes_down_the_loss_with_its_penalty(rng):
 @pytest.mark.parametrize("cell", [LSTM(2), [Elman(2), GRU(2)]], ids=str)
 def test_cells_with_other_ways_back_say_so(cell):
     model = RNN(cell, jacobian_penalty=0.1)
-    with pytest.raises(
-        ValueError, match=r"jacobian_penalty is 0.1, and cell has .*; layers of Elman cells"
-    ):
+    with pytest.raises(ValueError, match=r"jacobian_penalty is 0.1, and cell has .*; layers of Elman cells"):
         model.fit(["abcab", "cab"])
 
 
