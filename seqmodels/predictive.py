@@ -20,11 +20,14 @@ class Predictive:
         Of the family, leading axes (N, C) or (1, C).
     template : Sequences
         Data of the kind that the model was fitted to, for the symbols and the form of observations.
+    log_weights : array (N, C), optional
+        Their logarithms, where weights may be too small for numbers of their own.
     """
 
-    def __init__(self, emission, weights, parameters, template):
+    def __init__(self, emission, weights, parameters, template, log_weights=None):
         self.emission = emission
         self.weights = weights
+        self._log_weights = log_weights
         self.parameters = parameters
         self._template = template
 
@@ -105,12 +108,13 @@ class Predictive:
     def log_density_of(self, values):
         """Log densities (N,) of values (N, D)."""
         densities = self.emission.log_density(values[:, None], self.parameters)  # (N, C)
-        largest = densities.max(axis=1, initial=-np.inf, where=self.weights > 0)
-        shift = np.where(np.isfinite(largest), largest, 0.0)
-        with np.errstate(divide="ignore", over="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_weights = np.log(self.weights) if self._log_weights is None else self._log_weights
             # a component of weight zero may have any density at all
-            parts = np.where(self.weights > 0, np.exp(np.minimum(densities - shift[:, None], 700.0)), 0.0)
-            return np.log((self.weights * parts).sum(axis=1)) + shift
+            joint = np.where(log_weights > -np.inf, densities + log_weights, -np.inf)
+            largest = joint.max(axis=1)
+            shift = np.where(np.isfinite(largest), largest, 0.0)
+            return np.log(np.exp(np.minimum(joint - shift[:, None], 700.0)).sum(axis=1)) + shift
 
     def mean_values(self):
         """Means (N, D)."""

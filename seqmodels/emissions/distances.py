@@ -27,6 +27,11 @@ class Spread(NamedTuple):
     sums: np.ndarray  # (..., D), of deviations
     squares: np.ndarray  # (..., D)
 
+    def rebased(self, shift):
+        """The same about another place, with what is added to deviations (D,)."""
+        added = self.mass * shift
+        return Spread(self.mass, self.sums + added, self.squares + (2 * self.sums + added) * shift)
+
     def deviation(self):
         """Standard deviation (D,) of all that is seen; 1 of a constant."""
         states = tuple(range(self.mass.ndim - 1))

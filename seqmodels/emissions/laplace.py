@@ -72,6 +72,13 @@ class Laplace(ColumnsInTiles):
             parameters.locations + step, keep_without_mass(mass, np.maximum(scales, floor), parameters.scales)
         )
 
+    def rebased(self, statistics, old, new):
+        """Sums of distances from a location say nothing about those from another."""
+        raise TypeError(
+            f"{self!r} cannot be trained by partial_fit: its locations are medians, and no sums over batches say "
+            "where a median is; StudentT() can, and outliers do as little harm"
+        )
+
     def check_parameters(self, parameters):
         refuse(~(parameters.scales > 0), parameters.scales, "positive scales")
 

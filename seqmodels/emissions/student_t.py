@@ -8,7 +8,7 @@ from scipy import special
 from ..arrays import map_arrays, mean_and_variance
 from .base import keep_without_mass, refuse
 from .columns import FARTHEST, ColumnsInTiles, warn_of_a_floor
-from .distances import StudentTTiles
+from .distances import StudentTStatistics, StudentTTiles
 from .equations import gamma_shape
 from .laplace import Laplace, LaplaceParameters
 from .special import stirling_error
@@ -71,13 +71,12 @@ class StudentT(ColumnsInTiles):
     def maximize(self, statistics, parameters):
         """Locations, scales and degrees under the expected precisions."""
         mass, precisions, sums, squares, logs, spread = statistics
-        halves = 0.5 * (parameters.degrees + 1)
         floor = FLOOR * spread.deviation()
         with np.errstate(invalid="ignore", divide="ignore"):
             shift = sums / precisions
             scatter = (squares - shift * sums) / precisions  # the precisions have a scale of their own
             precision = precisions / mass
-            log_precision = np.log1p(1 / parameters.degrees) - logs / mass + special.digamma(halves) - np.log(halves)
+            log_precision = _log_precision(parameters.degrees) - logs / mass
             held = ~(scatter > floor**2)  # they have none where the floor holds
             scales = np.sqrt(np.maximum(np.where(held, scatter * precision, scatter), floor**2))
             dispersions = np.where(held, precision - 1, np.log(precision)) - log_precision
@@ -86,6 +85,20 @@ class StudentT(ColumnsInTiles):
         warn_of_a_floor("a scale fell to its floor, 1e-06 times the deviation of the data", acts)
         found = StudentTParameters(parameters.locations + shift, scales, degrees)
         return map_arrays(lambda new, old: keep_without_mass(mass, new, old), found, parameters)
+
+    def rebased(self, statistics, old, new):
+        """Sums over expected precisions and their logarithms, whatever these were expected under."""
+        mass, precisions, sums, squares, logs, spread = statistics
+        shift = old.locations - new.locations  # what is added to deviations
+        centre, later = (p.locations.reshape(-1, p.locations.shape[-1]).mean(axis=0) for p in (old, new))
+        return StudentTStatistics(
+            mass,
+            precisions,
+            sums + precisions * shift,
+            squares + (2 * sums + precisions * shift) * shift,
+            logs + mass * (_log_precision(new.degrees) - _log_precision(old.degrees)),
+            spread.rebased(centre - later),
+        )
 
     def check_parameters(self, parameters):
         refuse(~(parameters.scales > 0), parameters.scales, "positive scales")
@@ -129,6 +142,12 @@ class StudentT(ColumnsInTiles):
 
     def cdf(self, values, parameters):
         return special.stdtr(parameters.degrees, (values - parameters.locations) / parameters.scales)
+
+
+def _log_precision(degrees):
+    """The expected logarithm of the precision at the location."""
+    halves = 0.5 * (degrees + 1)
+    return np.log1p(1 / degrees) + special.digamma(halves) - np.log(halves)
 
 
 def _at_location(parameters):

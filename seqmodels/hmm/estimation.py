@@ -25,18 +25,11 @@ class Estimation:
 
         Parameters
         ----------
-        X : list of N arrays (T,) or (T, D), list of strings, Sequences
-            See :meth:`Sequences.wrap`.
-        y : ignored
+        X, y, validation, lengths, sample_weight
+            As for every model, see :meth:`SequenceModel.fit`; `validation` chooses among the iterates of training.
         states : list of N arrays (T,) of int, optional
             What is known of the hidden states, 0 to K - 1; -1 where one is not known. If all are known, the
             parameters are relative frequencies and the like, and nothing is left to iterate over.
-        validation : like X, optional
-            Held-out sequences that choose among the iterates of training.
-        lengths : list of int, optional
-            Lengths of the sequences in X, where X is one array.
-        sample_weight : array (N,), optional
-            How often each sequence counts.
         context : None
             Is for networks; nothing else is accepted.
 
@@ -47,7 +40,7 @@ class Estimation:
         Raises
         ------
         ValueError, TypeError
-            Naming the argument, the sequence and the position. The model is then as it was before.
+            As for every model.
         """
         estimate = functools.partial(self._fit, states=states, lengths=lengths)
         onwards = bool(self.warm_start) and hasattr(self, "emission_")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import logsumexp
 
 from ..base import SequenceModel
 from ..forecasts import N_PATHS, Stream, check_count, point_of
@@ -17,8 +18,9 @@ __all__ = ["HiddenStates", "Paths"]
 class HiddenStates(SequenceModel):
     """A model whose belief is the distribution of a hidden state, which moves on whether it is observed or not.
 
-    Instead of :meth:`update`, a model defines `_states_given(belief, values)`, the distribution (n, K, ...) given the
-    present observations as well, and `_moved(states)`, the belief after one step more; and of `Sequences`:
+    Probabilities of beliefs are logarithms. Instead of :meth:`update`, a model defines `_states_given(belief,
+    values)`, the distribution (n, K, ...) given the present observations as well, and `_moved(states)`, the belief
+    after one step more; and of `Sequences`:
     `_filtered`, the terms (M,) and the states' probabilities (M, K) given past and present; `_posterior` (M, K);
     `_best_paths`, states (M,) and log p(states, observations) (N,); `_log_probability_of(states, sequences)`; and
     `_sampled_paths(sequences, n, generator)`, arrays (n, T), None for an impossible sequence.
@@ -157,7 +159,7 @@ class StateStream(Stream):
         before = self._belief
         term = super().update(x)
         states = self._model._states_given(before, self._seen)
-        self.filter = states.reshape(*states.shape[:2], -1).sum(axis=2)[0]
+        self.filter = np.exp(logsumexp(states.reshape(*states.shape[:2], -1), axis=2))[0]
         return term
 
 

@@ -14,7 +14,7 @@ from .expectations import expectations as _expectations
 from .logarithms import logarithms_of
 from .tables import FewRows
 
-__all__ = ["Expectations", "decode", "expectations", "filtered", "posterior", "posterior_of"]
+__all__ = ["Expectations", "decode", "expectations", "filtered", "last_log_filters", "posterior", "posterior_of"]
 
 
 def expectations(initial, transition, log_table, rows, offsets, weights, n_jobs=None, memory="fast"):
@@ -43,6 +43,17 @@ def filtered(initial, transition, log_table, rows, offsets):
         chain = logarithms_of(initial), logarithms_of(transition), transition
         logarithms.filtered(*chain, log_table, rows, offsets, np.flatnonzero(~done), terms, filters)
     return terms, filters
+
+
+def last_log_filters(initial, transition, log_table, rows, offsets):
+    """``log p(z_T given x)`` (N, K) at the end of each sequence, however small."""
+    _, filters = filtered(initial, transition, log_table, rows, offsets)
+    found = logarithms_of(filters[offsets[1:] - 1])
+    which = np.flatnonzero((found < np.log(rescaled.TINY)).any(axis=1))  # what is flushed may be needed later
+    if len(which):
+        chain = logarithms_of(initial), logarithms_of(transition), transition
+        logarithms.last_log_filters(*chain, log_table, rows, offsets, which, found)
+    return found
 
 
 def posterior(initial, transition, log_table, rows, offsets, n_jobs=None):

@@ -5,7 +5,10 @@ import numpy as np
 from ..jit import inline, kernel
 from .rescaled import TINY, advance
 
-__all__ = ["expectations", "filtered", "log_advance", "log_forward", "log_sum", "logarithms_of", "posterior"]
+__all__ = [
+    "expectations", "filtered", "last_log_filters", "log_advance", "log_forward", "log_sum", "logarithms_of",
+    "posterior",
+]  # fmt: skip
 
 
 def logarithms_of(probabilities):
@@ -112,6 +115,17 @@ def filtered(log_initial, log_transition, transition, log_table, rows, offsets, 
         for t in range(end - start):
             for i in range(len(log_initial)):
                 log_alpha[t, i] = np.exp(log_alpha[t, i])
+
+
+@kernel
+def last_log_filters(log_initial, log_transition, transition, log_table, rows, offsets, which, found):
+    """``log p(z_T given x)`` (N, K) of the sequences `which`."""
+    for n in which:
+        start, end = offsets[n], offsets[n + 1]
+        log_alpha, terms = np.empty((end - start, len(log_initial))), np.empty(end - start)
+        log_forward(log_initial, log_transition, transition, log_table, rows[start:end], log_alpha, terms)
+        for i in range(len(log_initial)):
+            found[n, i] = log_alpha[end - start - 1, i]
 
 
 @kernel

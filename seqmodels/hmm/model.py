@@ -1,17 +1,17 @@
 """The hidden Markov model."""
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
 from ..arrays import map_arrays
 from ..base import SequenceModel
 from ..emissions import Emission
 from ..predictive import Predictive
-from . import inference
+from . import beliefs, inference
 from .estimation import Estimation
 from .freedom import Freedom
 from .hidden import Paths
+from .logarithms import logarithms_of
 from .online import OnlineTraining
 from .order import OrderedStates
 from .start import checked_start, template_of
@@ -145,17 +145,17 @@ class HMM(Estimation, OnlineTraining, OrderedStates, Paths):
         model.n_features_in_ = model._template.n_features
         return model
 
-    # ---------------------------------------------------------------- a belief is p(z_t given x_<t), (n, K)
+    # ---------------------------------------------------------------- a belief is log p(z_t given x_<t), (n, K)
     # and, behind it, the last observations, as many as the family depends on: (n, K + order D)
 
     def start(self, n):
-        """p(z_1), n times."""
+        """``log p(z_1)``, n times."""
         check_is_fitted(self, "emission_")
-        initial = np.repeat(np.asarray(self.initial_, dtype=float)[None], n, axis=0)
+        initial = np.repeat(logarithms_of(np.asarray(self.initial_, dtype=float))[None], n, axis=0)
         return np.concatenate([initial, np.full((n, self.family_.order * self.n_features_in_), np.nan)], axis=1)
 
     def _split(self, belief):
-        """State probabilities (n, K), and the observations before (n, order D)."""
+        """Logarithms of the states' probabilities (n, K), and the observations before (n, order D)."""
         K = len(self.initial_)
         return belief[:, :K], belief[:, K:]
 
@@ -164,7 +164,7 @@ class HMM(Estimation, OnlineTraining, OrderedStates, Paths):
         states, past = self._split(belief)
         parameters = map_arrays(lambda array: np.asarray(array)[None], self.emission_)
         family, parameters = self.family_.given(parameters, past[:, None])
-        return Predictive(family, states, parameters, self._template)
+        return Predictive(family, np.exp(states), parameters, self._template, states)
 
     def update(self, belief, values):
         """Bayes' rule, then one step of the chain."""
@@ -173,7 +173,7 @@ class HMM(Estimation, OnlineTraining, OrderedStates, Paths):
         return np.concatenate([states, past], axis=1)
 
     def _moved(self, states):
-        return states @ self.transition_
+        return beliefs.moved(states, np.asarray(self.transition_, dtype=float))
 
     def _ahead(self, beliefs, n_steps, n_samples, generator):
         """Exact, where the family looks at nothing before; else from sampled paths."""
@@ -182,15 +182,11 @@ class HMM(Estimation, OnlineTraining, OrderedStates, Paths):
         return super()._ahead(beliefs, n_steps, n_samples, generator)
 
     def _states_given(self, belief, values):
-        """p(z_t given x_<=t), (n, K); an impossible observation is passed over."""
+        """``log p(z_t given x_<=t)``, (n, K); an impossible observation is passed over."""
         states, past = self._split(belief)
         parameters = map_arrays(lambda array: np.asarray(array)[None], self.emission_)
         family, parameters = self.family_.given(parameters, past[:, None])
-        with np.errstate(divide="ignore"):
-            joint = np.log(states) + family.log_density(values[:, None], parameters)
-        total = logsumexp(joint, axis=1, keepdims=True)
-        possible = np.isfinite(total)
-        return np.where(possible, np.exp(joint - np.where(possible, total, 0.0)), states)
+        return beliefs.given_densities(states, family.log_density(values[:, None], parameters))
 
     # ---------------------------------------------------------------- inference
 
@@ -206,7 +202,8 @@ class HMM(Estimation, OnlineTraining, OrderedStates, Paths):
         return inference.filtered(initial, transition, *source.log_likelihoods(0, offsets[-1]), offsets)
 
     def _beliefs_after(self, sequences):
-        _, filters = self._filtered(sequences)
-        last, order = sequences.offsets[1:] - 1, self.family_.order
+        initial, transition, source, offsets = self._chain_and_source(sequences)
+        last, order = offsets[1:] - 1, self.family_.order
+        states = inference.last_log_filters(initial, transition, *source.log_likelihoods(0, offsets[-1]), offsets)
         past = self.family_.with_past(sequences)[last][:, : order * sequences.n_features]
-        return np.concatenate([filters[last] @ self.transition_, past], axis=1)
+        return np.concatenate([self._moved(states), past], axis=1)

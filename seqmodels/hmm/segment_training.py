@@ -8,6 +8,7 @@ from . import durations, segments
 from .ascent import Steps, climb
 from .start import starting_parameters
 from .tables import source_of
+from .training import maximize_emission
 from .transitions import Ergodic
 
 __all__ = ["SemiMarkovParameters", "starting_point", "steps_of"]
@@ -25,14 +26,14 @@ class SemiMarkovParameters(NamedTuple):
     emission: tuple  # NamedTuple, leading axis K
 
 
-def steps_of(family, duration_family, max_duration, data, n_jobs):
+def steps_of(family, duration_family, chain, fixed, max_duration, data, n_jobs):
     """Baum-Welch over segmentations; the duration of a segment that is cut off is summed over."""
 
     def expect(parameters):
         tables = durations.durations_of(duration_family, parameters.durations, max_duration)
-        chain = segments.chain_of(parameters.initial, parameters.transition, tables)
+        own = segments.chain_of(parameters.initial, parameters.transition, tables)
         source = source_of(family, data.values, data.rows, parameters.emission, len(parameters.initial))
-        found, _ = segments.expectations(chain, source, data.offsets, data.weights, n_jobs)
+        found, _ = segments.expectations(own, source, data.offsets, data.weights, n_jobs)
         counted = data.weights > 0
         impossible = np.isneginf(found.log_likelihood) & counted
         if impossible.any():
@@ -46,29 +47,22 @@ def steps_of(family, duration_family, max_duration, data, n_jobs):
         return float(data.weights[counted] @ found.log_likelihood[counted]), (found, tables)
 
     def log_prior(parameters):
-        return family.log_prior(parameters.emission) + duration_family.log_prior(parameters.durations)
+        on_chain = chain.log_prior_of_chain(parameters.initial, parameters.transition)
+        return on_chain + family.log_prior(parameters.emission) + duration_family.log_prior(parameters.durations)
 
     def maximize(found_and_tables, parameters):
         found, tables = found_and_tables
-        lasting = durations.maximize(duration_family, parameters.durations, tables, found.completed, found.censored)
-        return SemiMarkovParameters(
-            _shares(found.starts, parameters.initial),
-            _shares(found.pairs, parameters.transition),
-            lasting,
-            family.maximize(found.visits, parameters.emission),
-        )
+        initial, transition, lasting, emission = parameters
+        if "durations" not in fixed:
+            lasting = durations.maximize(duration_family, lasting, tables, found.completed, found.censored)
+        initial, transition = chain.update(found.starts, found.pairs, initial, transition, fixed)
+        emission = maximize_emission(found.visits, emission, family, [name for name in fixed if name != "durations"])
+        return SemiMarkovParameters(initial, transition, lasting, emission)
 
     return Steps(expect, log_prior, maximize)
 
 
-def _shares(counts, old):
-    """Counts as probabilities along the last axis; what is zero stays zero, and a row without counts as it was."""
-    counts = np.where(old > 0, counts, 0.0)
-    total = counts.sum(axis=-1, keepdims=True)
-    return np.where(total > 0, counts / np.where(total > 0, total, 1.0), old)
-
-
-def starting_point(model, given, sequences, data, steps, generator):
+def starting_point(model, chain, given, sequences, data, steps, generator):
     """Where EM starts: as for an HMM, whose stays become durations; these are stretched, if that is better soon.
 
     Narrow distributions of short durations hold on to them, however much longer the states are that fit best.
@@ -78,9 +72,9 @@ def starting_point(model, given, sequences, data, steps, generator):
         init, model.n_states, model.family_, Ergodic(), sequences, data, None, generator
     )
     lasting = 1 / np.maximum(1 - np.diagonal(transition), 1e-12)
-    np.fill_diagonal(transition, 0.0)
-    transition = given.get("transition", transition / transition.sum(axis=1, keepdims=True))
-    start = SemiMarkovParameters(given.get("initial", initial), transition, given.get("durations"), emission)
+    initial, transition = given.get("initial", initial), given.get("transition", transition)
+    initial, transition = chain.begin(initial, transition, given)
+    start = SemiMarkovParameters(initial, transition, given.get("durations"), emission)
     if start.durations is not None:
         return start
     starts, n_segments = [], data.n_scored / model.n_states

@@ -179,7 +179,7 @@ def forward(chain, log_table, rows, work):
 def filtered(chain, log_table, rows, offsets, work, terms, filters, elapsed):
     """Terms (M,), states' probabilities (M, K) given past and present, and (N, K, A) with the time spent in them.
 
-    The last are left out where there is no space for them.
+    The last are logarithms, and left out where there is no space for them.
 
     An impossible observation has the term -inf and is then passed over, as if it were missing.
     """
@@ -209,5 +209,5 @@ def filtered(chain, log_table, rows, offsets, work, terms, filters, elapsed):
         for j in range(K):
             for d in range(1, A):
                 open_now = work.opened[j, width + max(T - d, -1)]  # before the start nothing is
-                elapsed[n, j, d - 1] = np.exp(open_now + chain.durations.survivor[j, d - 1] + work.sums[j] - before)
-            elapsed[n, j, A - 1] = np.exp(work.beyond[j, T] - before)
+                elapsed[n, j, d - 1] = open_now + chain.durations.survivor[j, d - 1] + work.sums[j] - before
+            elapsed[n, j, A - 1] = work.beyond[j, T] - before

@@ -98,7 +98,7 @@ def expectations(chain, source, offsets, weights, n_jobs=None):
 
 
 def filtered(chain, source, offsets, n_jobs=None, with_ages=False):
-    """Terms log p(x_t given x_<t) (M,); p(z_t given x_<=t) (M, K); and, if wanted, ages at the end (N, K, A) too.
+    """Terms log p(x_t given x_<t) (M,); p(z_t given x_<=t) (M, K); and, if wanted, logs of ages at the end (N, K, A).
 
     An impossible observation has the term -inf and is then passed over, as if it were missing.
     """

@@ -7,27 +7,23 @@ from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
 from ..arrays import choose, map_arrays, take
-from ..base import mean_term
-from ..emissions import Emission, Poisson
+from ..emissions import Emission
 from ..emissions.base import refuse_past
 from ..predictive import Predictive
+from . import beliefs, segments
 from . import durations as lengths_of_segments
-from . import segments
-from .ascent import climb, each_warning_once
+from .freedom import Freedom
 from .hidden import HiddenStates
-from .hyperparameters import check_hyperparameters
-from .segment_training import SemiMarkovParameters, starting_point, steps_of
-from .start import checked_start, template_of
+from .logarithms import logarithms_of
+from .segment_estimation import LONGEST_BY_ITSELF, SegmentEstimation
+from .segment_training import SemiMarkovParameters
+from .start import template_of
 from .tables import source_of
-from .training import TrainingData
 
 __all__ = ["SemiMarkovHMM"]
 
-LONGEST_BY_ITSELF = 1000  # durations that are told apart where the user does not say how many
-SHORTEST_BY_ITSELF = 10  # of counts: where sequences are short, what comes after them still ends as the family says
 
-
-class SemiMarkovHMM(HiddenStates):
+class SemiMarkovHMM(SegmentEstimation, HiddenStates):
     """Hidden semi-Markov model: a state lasts a random number of steps, of a distribution of its own.
 
     The number of steps less one follows a family of counts; then comes another state. The first segment begins at
@@ -42,6 +38,9 @@ class SemiMarkovHMM(HiddenStates):
     durations : Emission, optional
         Family of the number of steps less one: counts, such as ``Poisson()``, the default, or ``Categorical()``,
         which gives each number of steps from 1 to `max_duration` a probability of its own.
+    transitions : Ergodic, optional
+        What is known about the transitions from a state to another: a prior, and entries that are fixed;
+        ``Ergodic(prior=1.0)`` if None.
     max_duration : int, optional
         How many durations are told apart: if None, the length of the longest sequence, but at most 1000, and with
         counts at least 10. A step of inference costs as much. Longer durations are impossible with Categorical. With
@@ -50,6 +49,9 @@ class SemiMarkovHMM(HiddenStates):
     init : {"kmeans", "random"} or dict
         As in :class:`HMM`; a dict may also have "durations". Where it has not, states are left with equal probability
         at each step where EM starts; of several such probabilities, the one that is best after a few steps is taken.
+    fixed : tuple of str
+        Parameters that stay where training starts: "initial", "transition", "durations", "emission", or single
+        parameters of the emission by name.
     n_init, max_iter, tol, n_jobs, random_state, verbose, callbacks
         As in :class:`HMM`.
 
@@ -78,11 +80,13 @@ class SemiMarkovHMM(HiddenStates):
         emission=None,
         durations=None,
         *,
+        transitions=None,
         max_duration=None,
         init="kmeans",
         n_init=1,
         max_iter=100,
         tol=1e-4,
+        fixed=(),
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -91,11 +95,13 @@ class SemiMarkovHMM(HiddenStates):
         self.n_states = n_states
         self.emission = emission
         self.durations = durations
+        self.transitions = transitions
         self.max_duration = max_duration
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
+        self.fixed = fixed
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -135,80 +141,20 @@ class SemiMarkovHMM(HiddenStates):
         given = model._checked_start(given | {"durations": duration_parameters})
         model._take(SemiMarkovParameters(*(given[name] for name in SemiMarkovParameters._fields)))
         model.max_duration_ = given["max_duration"] or LONGEST_BY_ITSELF
-        model._support = model.initial_ > 0, model.transition_ > 0
+        model._freedom = Freedom.of_given(model.initial_, model.transition_)
         model._template = template_of(emission, model.emission_, alphabet)
         model.n_features_in_ = model._template.n_features
         return model
 
-    # ---------------------------------------------------------------- fitting
-
-    def _fit(self, sequences, validation, weights):
-        self._check_hyperparameters()
-        refuse_past(self.family_, "SemiMarkovHMM")
-        data = TrainingData.of(sequences, self.family_, weights)
-        given = self._checked_start(self.init) if isinstance(self.init, dict) else {}
-        self.max_duration_ = given.pop("max_duration", None) or self.max_duration
-        if self.max_duration_ is None:
-            least = 1 if self._duration_family.symbolic else SHORTEST_BY_ITSELF
-            self.max_duration_ = int(min(max(sequences.lengths.max(), least), LONGEST_BY_ITSELF))
-        steps, runs = steps_of(self.family_, self._duration_family, self.max_duration_, data, self.n_jobs), []
-        validate = (
-            None
-            if validation is None
-            else lambda parameters: mean_term(self._filtered(validation, parameters)[0], validation)
-        )
-        with each_warning_once():
-            for generator in np.random.default_rng(self.random_state).spawn(self.n_init):
-                start = starting_point(self, given, sequences, data, steps, generator)
-                self._support, self.history_ = (start.initial > 0, start.transition > 0), []
-                run = climb(
-                    start, steps, data.n_scored, max_iter=self.max_iter, tol=self.tol, validate=validate,
-                    report=self._take_and_report,
-                )  # fmt: skip
-                runs.append((run, self._support))
-        best, self._support = max(runs, key=lambda pair: pair[0].value)
-        self._take(best.parameters)
-        self.history_, self.n_iter_, self.converged_ = best.records, len(best.records) - 1, best.converged
-
-    def _check_hyperparameters(self):
-        check_hyperparameters(self, least_states=2)
-        longest = self.max_duration
-        if not (longest is None or (isinstance(longest, int | np.integer) and longest >= 1)):
-            raise ValueError(f"max_duration is {longest!r}; None and integers from 1 are accepted")
-        family = Poisson() if self.durations is None else self.durations
-        self._duration_family = lengths_of_segments.checked_family(family)
-
-    def _checked_start(self, given):
-        """Given parameters as arrays of the right shape, and the largest duration that they come with."""
-        others = {name: value for name, value in given.items() if name != "durations"}
-        checked = checked_start(others, self.n_states, self.family_)
-        if np.any(np.diagonal(checked.get("transition", np.zeros((1, 1))))):
-            state = int(np.argmax(np.diagonal(checked["transition"]) > 0))
-            raise ValueError(
-                f"transition[{state}, {state}] is {checked['transition'][state, state]}; 0 is accepted: how long a "
-                "state lasts is said by its durations"
-            )
-        if "durations" in given:
-            checked["durations"], checked["max_duration"] = lengths_of_segments.parameters_given(
-                self._duration_family, given["durations"], self.n_states, self.max_duration
-            )
-        return checked
-
-    def _take(self, parameters):
-        self.initial_, self.transition_, self.durations_, self.emission_ = parameters
-
-    def _take_and_report(self, parameters, record):
-        self._take(parameters)
-        return self._report(record)
+    # ---------------------------------------------------------------- what was found
 
     @property
     def n_parameters_(self):
-        """Free parameters; what training starts with at zero is not free."""
+        """Free parameters; what is fixed, or zero where training starts, is not free."""
         check_is_fitted(self, "emission_")
-        initial, transition = self._support
-        on_chain = int(initial.sum() - 1 + transition.sum() - len(transition))
-        of_durations = self._duration_family.n_parameters(self.durations_)
-        return on_chain + of_durations + self.family_.n_parameters(self.emission_)
+        held = "durations" in self._freedom.fixed
+        of_durations = 0 if held else self._duration_family.n_parameters(self.durations_)
+        return of_durations + self._freedom.count(self.initial_, self.transition_, self.emission_, self.family_)
 
     @property
     def expected_durations_(self):
@@ -218,57 +164,56 @@ class SemiMarkovHMM(HiddenStates):
         end = np.exp(tables.leave)
         return np.exp(tables.survivor).sum(axis=1) + np.exp(tables.beyond) / end
 
-    # ---------------------------------------------------------------- a belief is p(z_t, its age given x_<t), (n, K, A)
+    # ------------------------------------------------------------ a belief is log p(z_t, its age given x_<t), (n, K, A)
 
     def _tables_of(self, parameters):
         """Tables of durations; those that were made last are kept."""
         key = pickle.dumps((self.max_duration_, parameters))
         if getattr(self, "_tables", (None, None))[0] != key:
             tables = lengths_of_segments.durations_of(self._duration_family, parameters, self.max_duration_)
-            self._tables = key, tables, tables.hazards()
+            self._tables = key, tables, [logarithms_of(hazards) for hazards in tables.hazards()]
         return self._tables[1]
 
     def start(self, n):
         """A first step in state z_1, n times."""
         check_is_fitted(self, "emission_")
-        belief = np.zeros((n, len(self.initial_), self._tables_of(self.durations_).longest))
-        belief[:, :, 0] = self.initial_
+        belief = np.full((n, len(self.initial_), self._tables_of(self.durations_).longest), -np.inf)
+        belief[:, :, 0] = logarithms_of(np.asarray(self.initial_, dtype=float))
         return belief
 
     def predictive(self, belief):
         """The mixture of all states' emissions."""
         parameters = map_arrays(lambda array: np.asarray(array)[None], self.emission_)
-        return Predictive(self.family_, belief.sum(axis=2), parameters, self._template)
+        states = logsumexp(belief, axis=2)
+        return Predictive(self.family_, np.exp(states), parameters, self._template, states)
 
     def _states_given(self, belief, values):
         """Given x_<=t, how probable each state and time spent in it is; an impossible observation is passed over."""
-        parameters, mass = map_arrays(lambda array: np.asarray(array)[None], self.emission_), belief.sum(axis=2)
-        with np.errstate(divide="ignore"):
-            joint = np.log(mass) + self.family_.log_density(values[:, None], parameters)
-        total = logsumexp(joint, axis=1, keepdims=True)
-        possible = np.isfinite(total)
-        states = np.where(possible, np.exp(joint - np.where(possible, total, 0.0)), mass)
-        return states[:, :, None] * (belief / np.where(mass > 0, mass, 1.0)[:, :, None])
+        parameters, mass = map_arrays(lambda array: np.asarray(array)[None], self.emission_), logsumexp(belief, axis=2)
+        states = beliefs.given_densities(mass, self.family_.log_density(values[:, None], parameters))
+        possible = mass > -np.inf
+        return belief + (states - np.where(possible, mass, 0.0))[:, :, None]
 
-    def _hazards(self):
+    def _log_hazards(self):
         self._tables_of(self.durations_)
         return self._tables[2]
 
     def _moved(self, states):
-        end, on = self._hazards()
-        belief = np.zeros_like(states)
-        staying = states * on
+        end, on = self._log_hazards()
+        staying, belief = states + on, np.full_like(states, -np.inf)
         belief[:, :, 1:] = staying[:, :, :-1]
-        belief[:, :, -1] += staying[:, :, -1]
-        belief[:, :, 0] += (states * end).sum(axis=2) @ self.transition_
+        belief[:, :, -1] = np.logaddexp(belief[:, :, -1], staying[:, :, -1])
+        begun = beliefs.moved(logsumexp(states + end, axis=2), np.asarray(self.transition_, dtype=float))
+        belief[:, :, 0] = np.logaddexp(belief[:, :, 0], begun)
         return belief
 
     def _draw(self, belief, length, generator, temperature, top_k, top_p):
         """Whole segments, one step after the other; where symbols are reshaped, as in general."""
         if temperature != 1.0 or top_k is not None or top_p is not None:
             return super()._draw(belief, length, generator, temperature, top_k, top_p)
-        (n, _, A), (end, _), transition = belief.shape, self._hazards(), np.asarray(self.transition_)
-        state, age = np.divmod(choose(belief.reshape(n, -1), generator), A)
+        (n, _, A), (end, _), transition = belief.shape, self._log_hazards(), np.asarray(self.transition_)
+        state, age = np.divmod(choose(np.exp(belief).reshape(n, -1), generator), A)
+        end = np.exp(end)
         emission = map_arrays(np.asarray, self.emission_)
         dtype = self._template.values.dtype if self.family_.discrete else float  # as in SequenceModel
         values = np.empty((n, length, self.n_features_in_), dtype=dtype)

@@ -9,7 +9,7 @@ from .expectations import counts_of_best_paths, expectations
 from .space import Space
 from .tables import source_of
 
-__all__ = ["Parameters", "TrainingData", "check_fixed", "expect", "log_prior", "maximize", "train"]
+__all__ = ["Parameters", "TrainingData", "check_fixed", "expect", "log_prior", "maximize", "maximize_emission", "train"]
 
 ON_CHAIN = "initial", "transition"
 
@@ -131,17 +131,21 @@ def expect(parameters, family, data, training="baum-welch", n_jobs=None, memory=
 def maximize(found, parameters, family, chain, fixed=()):
     """The M-step, but for parameters that are fixed."""
     initial, transition = chain.update(found.starts, found.pairs, parameters.initial, parameters.transition, fixed)
-    emission = parameters.emission
-    if "emission" not in fixed:
-        emission = family.maximize_free(found.visits, emission, [name for name in fixed if name not in ON_CHAIN])
-    return Parameters(initial, transition, emission)
+    return Parameters(initial, transition, maximize_emission(found.visits, parameters.emission, family, fixed))
 
 
-def check_fixed(fixed, family, chain):
-    """Raise an error that says which names can be held."""
+def maximize_emission(statistics, emission, family, fixed):
+    """The part of it that is the family's."""
+    if "emission" in fixed:
+        return emission
+    return family.maximize_free(statistics, emission, [name for name in fixed if name not in ON_CHAIN])
+
+
+def check_fixed(fixed, family, chain, more=()):
+    """Raise an error that says which names can be held; `more` are those of a model's own."""
     if isinstance(fixed, tuple) and not fixed:
         return
-    accepted = (*ON_CHAIN, "emission", *family.freezable)
+    accepted = (*ON_CHAIN, *more, "emission", *family.freezable)
     listed = ", ".join(map(repr, dict.fromkeys(accepted)))
     if isinstance(fixed, str) or not isinstance(fixed, tuple | list | set | frozenset):
         raise TypeError(f"fixed is {fixed!r}; a tuple of names among {listed} is accepted")

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from .rescaled import SMALLEST_TRANSITION
 from .stationary import stationary_distribution, transition_with_starts
 
-__all__ = ["Ergodic", "LeftToRight", "Sticky"]
+__all__ = ["Ergodic", "Jumps", "LeftToRight", "Sticky"]
 
 NEVER = SMALLEST_TRANSITION
 """A fitted transition below this is set to zero: no sequence needs it, and it would call for logarithms."""
@@ -174,6 +174,14 @@ class Ergodic(BaseEstimator):
     def log_prior_of_chain(self, initial, transition):
         """The same of both; an initial distribution that is tied to the transitions has no prior of its own."""
         return self.log_prior(transition) + (0.0 if self.tied else self.log_prior(initial))
+
+
+class Jumps(Ergodic):
+    """The transitions of a semi-Markov chain: every state may follow every other one, and none follows itself."""
+
+    def possible(self, n_states):
+        """Which states may come first (K,), and which may follow which (K, K)."""
+        return np.ones(n_states, dtype=bool), ~np.eye(n_states, dtype=bool)
 
 
 class Sticky(Ergodic):

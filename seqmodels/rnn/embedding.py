@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from ..jit import inline_here, kernel
 from .inputs import one_step_later
 
-__all__ = ["EMBEDDING", "Embedding", "EmbeddingInput", "add_to_table", "embedding_for", "gather"]
+__all__ = ["EMBEDDING", "Embedding", "EmbeddingInput", "add_to_table", "embedding_for", "gather", "may_go_on"]
 
 EMBEDDING = "embedding"  # in place of a layer's number: what stands below all of them
 N_SPECIAL = 3  # rows of a column beside those of its symbols: the unknown symbol, a missing one, the start
@@ -150,6 +150,18 @@ def embedding_for(sequences, columns, embedding, dtype):
     n_rows = sum(n_symbols) + N_SPECIAL * len(columns)
     E = min(IN_TABLES, max(n_symbols) + N_SPECIAL) if embedding is None else embedding
     return EmbeddingInput(columns, n_symbols, np.zeros((n_rows, E)), np.ones(n_rows, dtype=bool), dtype, random=True)
+
+
+def may_go_on(made, there, sized):
+    """Whether training goes on with what is there, where another would be made; `sized` if the user says of what size.
+
+    Other data may have fewer symbols in a column.
+    """
+    if made is None or there is None:
+        return made is there
+    if made.random and there.random:
+        return not sized or made.table.shape[1] == there.table.shape[1]
+    return all(map(np.array_equal, (made.learned, made.table), (there.learned, there.table)))
 
 
 def _n_symbols(sequences, column):

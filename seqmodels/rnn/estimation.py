@@ -12,7 +12,7 @@ from .cells import LSTM, Cell
 from .context import ContextInput
 from .descent import Descent
 from .dropout import Dropout
-from .embedding import embedding_for
+from .embedding import embedding_for, may_go_on
 from .inputs import input_for
 from .network import Network
 from .optimizers import Adam, Optimizer
@@ -130,6 +130,9 @@ class Estimation:
         """The network and its weights, as they are or newly made."""
         if onwards:
             self._check_same_network(cells)
+            embedding = embedding_for(sequences, self.family_.symbolic_columns, self.embedding, self.dtype)
+            if not may_go_on(embedding, self._network.embedding, self.embedding is not None):
+                raise ValueError("embedding is not that of the weights from which training goes on")
             vector = self._weights.copy()
         else:
             self.marginal_ = self.family_.fit_marginal(sequences, row_weights)

@@ -231,3 +231,11 @@ def test_tables_of_small_numbers_equal_one_by_one(factor, K, rng):
         found = tiles.statistics(values, padded(visits, n, width))
         plain = product.sufficient_statistics(values, visits, parameters)
         map_arrays(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), found, plain)
+
+
+def test_it_is_known_which_columns_hold_symbols():
+    within = Product([Poisson(), Categorical(0.5)])
+    assert list(Product([within, Gaussian(), Mixture(Categorical(), 2)], [[3, 1], 2, 0]).symbolic_columns) == [0, 1]
+    assert list(Mixture(within, 2).symbolic_columns) == [1]
+    assert list(Product([Poisson(), Gaussian()]).symbolic_columns) == []
+    assert list(Gaussian().symbolic_columns) == list(Categorical().symbolic_columns) == []

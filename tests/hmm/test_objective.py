@@ -9,10 +9,13 @@ from scipy.optimize import minimize
 from scipy.special import xlogy
 
 from seqmodels import HMM, Sequences
-from seqmodels.hmm import Ergodic, LeftToRight, Sticky
+from seqmodels.emissions import Categorical, Geometric, Mixture, NegativeBinomial, Poisson
+from seqmodels.hmm import Ergodic, LeftToRight, SemiMarkovHMM, Sticky
 
 from .cases import FAMILIES, sequences
 from .test_training import assert_never_falls, objectives
+
+DURATIONS = [Poisson(), Poisson(2.0, 0.5), NegativeBinomial(), Geometric(), Categorical(0.5), Mixture(Poisson(), 2)]
 
 
 def known_entries(generator, K):
@@ -79,6 +82,42 @@ def test_the_objective_never_falls(seed):
         assert_never_falls(model)
         np.testing.assert_allclose(model.initial_.sum(), 1, rtol=1e-12)
         np.testing.assert_allclose(model.transition_.sum(axis=1), 1, rtol=1e-12)
+    except Exception:
+        print(f"seed {seed}: {model!r}")
+        raise
+
+
+def random_semi_markov_problem(seed):
+    """The same of states that last explicit durations."""
+    generator = np.random.default_rng([seed, 1])
+    family = generator.choice([name for name, own in FAMILIES.items() if not own.order])
+    K, prior = int(generator.integers(2, 4)), generator.choice([1.0, 1.0 + generator.gamma(1.0)])
+    known = np.full((K, K), np.nan)
+    if K == 3 and generator.random() < 0.5:
+        known[0, generator.integers(1, 3)] = 0.3
+        known[1] = [0.2, 0.0, 0.8]
+    X = sequences(family, generator, (8, 1, 6, 4), gaps=bool(generator.integers(2)))
+    names = ("initial", "transition", "durations", "emission", *FAMILIES[family].freezable)
+    model = SemiMarkovHMM(
+        K, FAMILIES[family], DURATIONS[generator.integers(len(DURATIONS))], transitions=Ergodic(prior, known), tol=0,
+        max_duration=[None, 3][generator.integers(2)], max_iter=6, random_state=seed,
+        init=str(generator.choice(["kmeans", "random"])),
+        fixed=(names[generator.integers(len(names))],) if generator.random() < 0.5 else (),
+    )  # fmt: skip
+    return model, X, {"sample_weight": generator.gamma(2.0, size=len(X)) if generator.random() < 0.7 else None}
+
+
+@pytest.mark.filterwarnings("ignore:.* fell to its floor")
+@pytest.mark.parametrize("seed", range(60))
+def test_the_objective_of_a_semi_markov_model_never_falls(seed):
+    model, X, options = random_semi_markov_problem(seed)
+    try:
+        model.fit(X, **options)
+        assert_never_falls(model)
+        np.testing.assert_allclose(model.initial_.sum(), 1, rtol=1e-12)
+        np.testing.assert_allclose(model.transition_.sum(axis=1), 1, rtol=1e-12)
+        held = ~np.isnan(model.transitions.fixed)
+        np.testing.assert_array_equal(model.transition_[held], model.transitions.fixed[held])
     except Exception:
         print(f"seed {seed}: {model!r}")
         raise

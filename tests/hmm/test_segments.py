@@ -67,7 +67,7 @@ def everything(initial, transition, tables, log_table, rows, offsets=None, weigh
     expected, posterior = segments.expectations(chain, source, offsets, weights)
     terms, filters, elapsed = segments.filtered(chain, source, offsets, with_ages=True)
     assert segments.filtered(chain, source, offsets)[2].shape[0] == 0
-    return expected, posterior, terms, filters, elapsed, segments.best_paths(chain, source, offsets)
+    return expected, posterior, terms, filters, np.exp(elapsed), segments.best_paths(chain, source, offsets)
 
 
 def assert_equal_to(truth, found, rows, D):

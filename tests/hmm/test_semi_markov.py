@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from seqmodels import HMM
 from seqmodels.base import SequenceModel
 from seqmodels.emissions import Categorical, Gaussian, Mixture, Poisson
-from seqmodels.hmm import SemiMarkovHMM, semi_markov
+from seqmodels.hmm import Ergodic, LeftToRight, SemiMarkovHMM, Sticky, segment_estimation, segments
 
 from .cases import FAMILIES, sequences
 from .test_segments import categorical_durations, poisson_durations
@@ -83,7 +83,7 @@ def test_fast_terms_and_beliefs_equal_the_generic_recursion(family, max_duration
     np.testing.assert_allclose(model._terms(data), SequenceModel._terms(model, data), rtol=1e-10, atol=1e-10)
     beliefs = SequenceModel._beliefs_after(model, data)
     np.testing.assert_allclose(model._beliefs_after(data), beliefs, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(beliefs.sum(axis=(1, 2)), 1, rtol=1e-12)
+    np.testing.assert_allclose(np.exp(beliefs).sum(axis=(1, 2)), 1, rtol=1e-12)
 
 
 def test_a_stream_follows_the_states():
@@ -259,6 +259,54 @@ def test_the_objective_never_falls(family, durations):
     assert model.max_duration_ == 3
 
 
+def test_known_transitions_and_priors_on_the_others():
+    """One step from given parameters: shares of expected counts and pseudo-counts, of what is left."""
+    known = np.full((3, 3), np.nan)
+    known[0, 2], known[2, 2] = 0.25, 0.0
+    start = symbols_model()
+    transition = np.array([[0.0, 0.75, 0.25], [0.3, 0.0, 0.7], [0.6, 0.4, 0.0]])
+    init = {
+        "initial": INITIAL, "transition": transition, "durations": start.durations_, "emission": start.emission_
+    }  # fmt: skip
+    options = {"max_duration": 3, "tol": 0, "max_iter": 1}
+    x = [[s for s in own if s is not None] for own in X] + [list("abcdabcddcba")]
+    plain = SemiMarkovHMM(3, Categorical(), init=init, **options).fit(x)
+    model = SemiMarkovHMM(3, Categorical(), init=init, transitions=Ergodic(2.5, known), **options).fit(x)
+    start = SemiMarkovHMM.from_parameters(
+        INITIAL, transition, plain.init["durations"], plain.init["emission"], Categorical(), max_duration=3,
+        alphabet="abcd",
+    )  # fmt: skip
+    chain, source = start._chain_and_source(start._known(x))
+    found, _ = segments.expectations(chain, source, start._known(x).offsets, np.ones(len(x)))
+    np.testing.assert_allclose(plain.transition_, found.pairs / found.pairs.sum(axis=1, keepdims=True), rtol=1e-12)
+    pairs = np.where(np.eye(3, dtype=bool), 0.0, found.pairs + 1.5)
+    expected = pairs / pairs.sum(axis=1, keepdims=True)
+    expected[0] = [0.0, 0.75, 0.25]
+    np.testing.assert_allclose(model.transition_, expected, rtol=1e-12)
+    np.testing.assert_allclose(model.initial_, (found.starts + 1.5) / (found.starts + 1.5).sum(), rtol=1e-12)
+    assert plain.n_parameters_ - model.n_parameters_ == 1
+    gained = model.history_[0]["objective"] - plain.history_[0]["objective"]
+    assert gained == pytest.approx(1.5 * (np.log(INITIAL).sum() + np.log(transition[transition > 0]).sum()), rel=1e-12)
+
+
+@pytest.mark.parametrize("fixed", ["initial", "transition", "durations", "emission", "means", "covariances"])
+def test_what_is_fixed_stays(fixed, rng):
+    x = [rng.normal(3 * (np.arange(40) // 5 % 3), 1.0) for _ in range(4)]
+    free, start, model = (
+        SemiMarkovHMM(3, Gaussian(), fixed=names, max_iter=max_iter, tol=0, random_state=0).fit(x)
+        for names, max_iter in (((), 0), ((fixed,), 0), ((fixed,), 3))
+    )
+    assert_never_falls(model)
+    before = {"initial": start.initial_, "transition": start.transition_, "durations": start.durations_.rates}
+    after = {"initial": model.initial_, "transition": model.transition_, "durations": model.durations_.rates}
+    before, after = before | start.emission_._asdict(), after | model.emission_._asdict()
+    held = ("means", "covariances") if fixed == "emission" else (fixed,)
+    for name in before:
+        assert np.array_equal(before[name], after[name]) == (name in held)
+    counts = {"initial": 2, "transition": 3, "durations": 3, "means": 3, "covariances": 3, "emission": 6}
+    assert free.n_parameters_ - model.n_parameters_ == counts[fixed]
+
+
 def test_the_objective_includes_priors():
     x, seen = sequences("Categorical", np.random.default_rng(0)), []
 
@@ -351,7 +399,7 @@ def test_the_longest_duration_is_chosen_by_the_data(monkeypatch):
     short = [x[:3] for x in x]
     assert SemiMarkovHMM(2, Poisson(), max_iter=0, random_state=0).fit(short).max_duration_ == 10
     assert SemiMarkovHMM(2, Poisson(), Categorical(), max_iter=0, random_state=0).fit(short).max_duration_ == 3
-    monkeypatch.setattr(semi_markov, "LONGEST_BY_ITSELF", 7)
+    monkeypatch.setattr(segment_estimation, "LONGEST_BY_ITSELF", 7)
     assert SemiMarkovHMM(2, Poisson(), max_iter=0, random_state=0).fit(x).max_duration_ == 7
     symbols = SemiMarkovHMM(2, Poisson(), Categorical(), max_duration=5, max_iter=1, random_state=0).fit(x)
     assert symbols.durations_.probabilities.shape == (2, 5)
@@ -385,6 +433,13 @@ def test_degenerate_data(family):
         ({"durations": Gaussian()}, ValueError, r"durations is Gaussian\(\); a family of counts"),
         ({"durations": 3}, TypeError, "durations is 3; a family of counts"),
         ({"tol": -1}, ValueError, "tol is -1; numbers from 0 are accepted"),
+        ({"transitions": Sticky(2.0)}, TypeError, r"transitions is Sticky\(strength=2.0\); None and Erg"),
+        ({"transitions": LeftToRight()}, TypeError, r"transitions is LeftToRight\(\); None and Ergodic"),
+        ({"transitions": Ergodic(stationary=True)}, TypeError, r"transitions is Ergodic\(stationary=True\); None and"),
+        ({"transitions": Ergodic(0.5)}, ValueError, r"prior is 0.5; numbers from 1"),
+        ({"transitions": Ergodic(fixed=[[0.5, 0.5], [1, 0]])}, ValueError, r"fixed\[0, 0\] is 0.5; 0 and NaN are"),
+        ({"fixed": ("durations", "rates")}, ValueError, "fixed has 'rates'; 'initial', 'transition', 'durations'"),
+        ({"fixed": "durations"}, TypeError, "fixed is 'durations'; a tuple of names"),
         ({"init": {"transition": np.full((2, 2), 0.5)}}, ValueError, r"transition\[0, 0\] is 0.5; 0 is accepted"),
         ({"init": {"durations": {"rates": [[1.0]]}}}, ValueError, r"durations has an array of shape \(1, 1\)"),
         ({"init": {"durations": {"rates": [[1.0], [-1.0]]}}}, ValueError, "durations holds -1.0; rates from 0"),

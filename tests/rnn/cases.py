@@ -5,7 +5,7 @@ import pytest
 
 from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Poisson
 from seqmodels.rnn import GRU, LSTM, RNN, Elman
-from seqmodels.rnn.network import OUTPUT
+from seqmodels.rnn.layers import OUTPUT
 
 CELLS = {
     "Elman tanh": Elman(3),

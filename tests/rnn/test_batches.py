@@ -5,8 +5,7 @@ import pytest
 
 from seqmodels import Sequences
 from seqmodels.emissions import Categorical, Gaussian
-from seqmodels.rnn import GRU, LSTM, RNN, Adam, Elman
-from seqmodels.rnn import network as module
+from seqmodels.rnn import GRU, LSTM, RNN, Adam, Elman, shards
 from seqmodels.rnn.packing import Arena, Batch, longest_first
 
 from .cases import network_with_random_weights
@@ -62,8 +61,8 @@ def alone(request):
 def sharing(request, monkeypatch):
     """Little work is not shared out unless it has to be."""
     if request.param is not None:
-        monkeypatch.setattr(module, "LITTLE_WORK", request.param)
-        monkeypatch.setattr(module, "MUCH_WORK", request.param)
+        monkeypatch.setattr(shards, "LITTLE_WORK", request.param)
+        monkeypatch.setattr(shards, "MUCH_WORK", request.param)
 
 
 @pytest.mark.usefixtures("sharing")
@@ -97,18 +96,18 @@ def test_a_batch_of_sequences_of_one_length(length, alone):
     assert np.abs(mass * gradient - expected).max() <= 1e-12 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize(("work", "n_shards"), [(0, 1), (module.LITTLE_WORK, 2), (module.MUCH_WORK, 4)])
+@pytest.mark.parametrize(("work", "n_shards"), [(0, 1), (shards.LITTLE_WORK, 2), (shards.MUCH_WORK, 4)])
 def test_shards_hold_every_sequence_once_and_share_long_and_short_ones(work, n_shards):
     for n in range(1, 301):
-        size = module.shard_size(n, 32, work)
+        size = shards.shard_size(n, 32, work)
         assert size % 8 == 0 and size <= 32
-        shards = module._shards(np.arange(n), size)
-        np.testing.assert_array_equal(np.sort(np.concatenate(shards)), np.arange(n))
-        sizes = [len(shard) for shard in shards]
+        found = shards.dealt_out(np.arange(n), size)
+        np.testing.assert_array_equal(np.sort(np.concatenate(found)), np.arange(n))
+        sizes = [len(shard) for shard in found]
         assert max(sizes) <= size and max(sizes) - min(sizes) <= 1
-        for shard in shards:  # every n-th, in their order
-            assert (np.diff(shard) == len(shards)).all()
-    assert module.shard_size(32, 32, work) == 32 // n_shards
+        for shard in found:  # every n-th, in their order
+            assert (np.diff(shard) == len(found)).all()
+    assert shards.shard_size(32, 32, work) == 32 // n_shards
 
 
 @invalid_is_allowed

@@ -5,8 +5,7 @@ import pytest
 import reference
 
 from seqmodels.emissions import Categorical, Gaussian
-from seqmodels.rnn import GRU, LSTM, RNN, SGD, Adam
-from seqmodels.rnn import network as module
+from seqmodels.rnn import GRU, LSTM, RNN, SGD, Adam, shards
 from seqmodels.rnn.dropout import Dropout
 from seqmodels.rnn.packing import Arena
 
@@ -119,8 +118,8 @@ def test_masks_do_not_depend_on_how_a_batch_is_shared_out(emission, monkeypatch)
     model = network_with_random_weights(STACK, emission, X)
     sequences = model._known(X)
     ((value, _, gradient),) = updates(model, sequences)
-    monkeypatch.setattr(module, "LITTLE_WORK", 0)
-    monkeypatch.setattr(module, "MUCH_WORK", 0)
+    monkeypatch.setattr(shards, "LITTLE_WORK", 0)
+    monkeypatch.setattr(shards, "MUCH_WORK", 0)
     ((shared_value, _, shared),) = updates(model, sequences)
     assert shared_value == pytest.approx(value, rel=1e-12)
     assert np.abs(shared - gradient).max() <= 1e-12 * np.abs(gradient).max()
@@ -133,8 +132,8 @@ def fitted(X, n_jobs=1, **options):
 
 @pytest.mark.parametrize("make", [ragged_symbols, ragged_numbers], ids=["symbols", "numbers"])
 def test_any_number_of_jobs_gives_the_same_bits(make, monkeypatch):
-    monkeypatch.setattr(module, "LITTLE_WORK", 0)
-    monkeypatch.setattr(module, "MUCH_WORK", 0)
+    monkeypatch.setattr(shards, "LITTLE_WORK", 0)
+    monkeypatch.setattr(shards, "MUCH_WORK", 0)
     X = make(50)
     expected = fitted(X)
     assert_same_bits(fitted(X, n_jobs=2), expected, X)

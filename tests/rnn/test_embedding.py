@@ -8,8 +8,9 @@ from sklearn.base import clone
 from seqmodels import RNN, Sequences
 from seqmodels.base import SequenceModel
 from seqmodels.emissions import Categorical, Gaussian, Mixture, Poisson, Product
+from seqmodels.jit import kernel
 from seqmodels.rnn import GRU, LSTM, Adam, Embedding
-from seqmodels.rnn.embedding import embedding_for
+from seqmodels.rnn.embedding import add_to_table, embedding_for, gather
 
 from .test_gradients import assert_gradient_is_right
 from .test_network import plain_output, plain_step
@@ -25,7 +26,9 @@ EMBEDDINGS = {
     "given in part": {symbol: VECTORS[symbol] for symbol in "ca"},
     "trainable": Embedding(VECTORS, trainable=True),
 }
-CASES = [("pointwise", embedding) for embedding in EMBEDDINGS] + [("row steps", "learned"), ("stack", "given in part")]
+CASES = [("pointwise", embedding) for embedding in EMBEDDINGS] + [
+    ("row steps", "learned"), ("row steps", "given as a dict"), ("stack", "given in part"),
+]  # fmt: skip
 every_case = pytest.mark.parametrize(("cell", "embedding"), CASES, ids=["-".join(case) for case in CASES])
 TABLE = Product([Gaussian(), Categorical(0.5), Poisson(), Mixture(Categorical(0.5), 2)], [[0, 3], 2, 1, 4])
 
@@ -86,8 +89,7 @@ def test_gradients_equal_central_differences(cell, embedding):
 
 def test_fixed_vectors_stay_and_trainable_ones_move(rng):
     X = [rng.choice(list("abc"), size=5).tolist() for _ in range(20)]
-    options = {"optimizer": Adam(1e-2, weight_decay=0.1)} if "weight_decay" in Adam().get_params() else {}
-    options |= {"max_epochs": 2, "validation_fraction": 0, "random_state": 0}
+    options = {"weight_decay": 0.1, "max_epochs": 2, "validation_fraction": 0, "random_state": 0}
     fixed = RNN(LSTM(2), embedding=VECTORS, **options).fit(X)
     moved = RNN(LSTM(2), embedding=Embedding(VECTORS, trainable=True), **options).fit(X)
     given = np.array(list(VECTORS.values()))
@@ -155,6 +157,25 @@ def test_wrong_embeddings_are_refused(embedding, message):
         RNN(LSTM(2), embedding=embedding, max_epochs=0).fit(WORDS)
 
 
+def test_training_goes_on_with_the_embedding_that_is_there():
+    options = {"max_epochs": 1, "validation_fraction": 0, "warm_start": True}
+    for first, others in (
+        (None, [2, VECTORS]),
+        (3, [2, VECTORS, None]),
+        (VECTORS, [3, None, {"a": [1.0, 1.0, 1.0]}, Embedding(VECTORS, trainable=True)]),
+    ):
+        model = RNN(LSTM(2), embedding=first, **options).fit(WORDS)
+        model.fit(WORDS[:1]).partial_fit(WORDS[1:])
+        before = model.weights_
+        for other in others:
+            with pytest.raises(ValueError, match="embedding is not that of the weights from which training goes on"):
+                model.set_params(embedding=other).fit(WORDS)
+        for name, array in model.weights_.items():
+            np.testing.assert_array_equal(array, before[name])
+    mixed = RNN(LSTM(2), TABLE, **options).fit(table())
+    mixed.partial_fit([table()[0][:2]])  # with fewer symbols
+
+
 def test_numbers_are_not_embedded():
     with pytest.raises(ValueError, match="embedding is for symbols, and X holds numbers"):
         RNN(LSTM(2), Gaussian(), embedding=3, max_epochs=0).fit([[0.5, 1.5]])
@@ -163,6 +184,18 @@ def test_numbers_are_not_embedded():
 
 
 # -------------------------------------------------------------------- columns of symbols beside numbers
+
+
+def test_vectors_are_gathered_side_by_side_and_added_up_where_they_came_from(rng):
+    table, codes, rows = rng.normal(size=(7, 3)), rng.integers(7, size=(5, 2)), np.array([4, 2, 0, 3, 1])
+    source = np.zeros((3, 12))
+    kernel(gather)(3, codes, table, rows, 1, 2, source)
+    np.testing.assert_array_equal(source[:, 2:8], table[codes[rows[1:4]]].reshape(3, 6))
+    assert not source[:, :2].any() and not source[:, 8:].any()
+    found, expected, d_inputs = np.zeros((7, 3)), np.zeros((7, 3)), rng.normal(size=(5, 12))
+    add_to_table(5, codes, rows, d_inputs, 2, found)
+    np.add.at(expected, codes[rows], d_inputs[:, 2:8].reshape(5, 2, 3))
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize("gaps", [True, False])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seqmodels.emissions import Categorical, Gaussian
-from seqmodels.rnn.network import OUTPUT
+from seqmodels.rnn.layers import OUTPUT
 
 from .cases import CELLS, every_case, network_with_random_weights, sequences_for
 

@@ -5,7 +5,7 @@ import pytest
 
 from seqmodels import Sequences
 from seqmodels.emissions import Categorical, Gaussian, Poisson
-from seqmodels.rnn import GRU, LSTM, RNN, SGD, Adam, Elman
+from seqmodels.rnn import GRU, LSTM, RNN, SGD, Adam, Elman, shards
 from seqmodels.rnn import network as module
 from seqmodels.rnn.truncation import cut
 
@@ -170,8 +170,8 @@ def fitted(cell, X, truncation, **options):
 @pytest.mark.parametrize("cell", [LSTM(17), [GRU(2, "before"), LSTM(3)]], ids=str)
 def test_any_number_of_jobs_gives_the_same_bits(cell, make, monkeypatch):
     X = make(50, longest=7)
-    monkeypatch.setattr(module, "LITTLE_WORK", 0)  # it is always shared out
-    monkeypatch.setattr(module, "MUCH_WORK", 0)
+    monkeypatch.setattr(shards, "LITTLE_WORK", 0)  # it is always shared out
+    monkeypatch.setattr(shards, "MUCH_WORK", 0)
     expected = fitted(cell, X, 3, n_jobs=1)
     assert not np.array_equal(fitted(cell, X, None)._weights, expected._weights)
     assert_same_bits(fitted(cell, X, 3, n_jobs=2), expected, X)
