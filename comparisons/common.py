@@ -27,13 +27,15 @@ REST = 0.02  # seconds between two sides, in which threads of the one that still
 DISTURBED = 0.25  # share of the processors used by others, above which a row says nothing
 
 
-def parser(question):
-    """Options that every script has."""
+def parser(question, parts=()):
+    """Options that every script has; `parts` of it can be run by themselves."""
     options = argparse.ArgumentParser(description=question)
     options.add_argument(
         "--check", action="store_true", help="exit 1 if a stated figure is missed, 2 if it cannot be measured"
     )
     options.add_argument("--quick", action="store_true", help="a smaller run of the same protocol, within a minute")
+    if parts:
+        options.add_argument("--only", nargs="+", choices=parts, default=parts, help="only these parts")
     return options
 
 

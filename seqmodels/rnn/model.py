@@ -37,8 +37,9 @@ class RNN(Estimation, Diagnostics, SequenceModel):
     embedding : int, dict of arrays by symbol, array (V, E), or Embedding, optional
         How symbols are read: as learned vectors of so many numbers, or as vectors that are given, such as those of
         word2vec (an array holds them in the order of ``alphabet_``), which stay as they are unless it is
-        ``Embedding(vectors, trainable=True)``. None: each symbol has input weights of its own; in a table, columns
-        of symbols beside others are read as learned vectors of at most 16 numbers.
+        ``Embedding(vectors, trainable=True)``. The unknown symbol, a missing one, the start and symbols without a
+        vector have learned ones, which begin at zero. None: each symbol has input weights of its own; in a table,
+        columns of symbols beside others are read as learned vectors of at most 16 numbers.
     optimizer : Adam or SGD, optional
         ``Adam(1e-3)`` if None.
     max_epochs : int

@@ -27,7 +27,7 @@ EMBEDDINGS = {
     "trainable": Embedding(VECTORS, trainable=True),
 }
 CASES = [("pointwise", embedding) for embedding in EMBEDDINGS] + [
-    ("row steps", "learned"), ("row steps", "given as a dict"), ("stack", "given in part"),
+    ("row steps", "learned"), ("row steps", "given as a dict"),
 ]  # fmt: skip
 every_case = pytest.mark.parametrize(("cell", "embedding"), CASES, ids=["-".join(case) for case in CASES])
 TABLE = Product([Gaussian(), Categorical(0.5), Poisson(), Mixture(Categorical(0.5), 2)], [[0, 3], 2, 1, 4])
