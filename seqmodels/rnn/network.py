@@ -9,6 +9,7 @@ from ..simd import panel_width
 from .dropout import with_dropout
 from .embedding import EMBEDDING
 from .following import Following
+from .jacobian import with_jacobian_penalty
 from .layers import OUTPUT, Layout, Stack
 from .learning import N_OUTPUTS, Learning
 from .packing import Arena
@@ -51,6 +52,7 @@ class Network(Learning, Following):
         self.context = context
         self.n_context = 0 if context is None else context.width
         self.stack = Stack(cells)
+        self.jacobian_penalty = 0.0
         self.family = family
         self.marginal = marginal
         self.dtype = np.dtype(dtype)
@@ -81,17 +83,28 @@ class Network(Learning, Following):
 
     @cached_property
     def _passes(self):
-        return self._passes_of(tuple(cell.kernels() for cell in self.stack.cells))
+        return self._passes_of(tuple(map(self._kernels_of, self.stack.cells)))
 
     @cached_property
     def _passes_with_dropout(self):
-        return self._passes_of(tuple(with_dropout(cell.kernels()) for cell in self.stack.cells))
+        return self._passes_of(tuple(with_dropout(self._kernels_of(cell)) for cell in self.stack.cells))
 
     def _passes_of(self, kernels):
         if self._compiled is None:
             return passes_of(kernels)
         log_density, gradient = self._compiled[:2]
         return passes_of(kernels, (log_density, gradient), f"{type(self.family).__name__} by {gradient.__name__}")
+
+    def with_penalty(self, jacobian_penalty):
+        """The same network with the regulariser of :mod:`~seqmodels.rnn.jacobian` of this strength."""
+        if jacobian_penalty == self.jacobian_penalty:
+            return self
+        network = copy.copy(self)
+        network.jacobian_penalty = float(jacobian_penalty)
+        return network
+
+    def _kernels_of(self, cell):
+        return with_jacobian_penalty(cell.kernels()) if self.jacobian_penalty > 0 else cell.kernels()
 
     def __getstate__(self):  # kernels cannot be pickled
         return {name: value for name, value in vars(self).items() if not name.startswith("_passes")}
@@ -131,6 +144,7 @@ class Network(Learning, Following):
         weights, H, R = self.named(vector), self.stack.n_outputs, self.n_raw
         embedded, table = self.embedding is not None, self._no_table
         layers = self.stack.prepared(weights, self.inputs.symbols, derivative, calls, embedded)
+        layers = [own._replace(jacobian_penalty=self.jacobian_penalty) for own in layers]
         if embedded:
             table = self.embedding.prepared(weights[EMBEDDING, "weight"], calls)
         matrix, columns = weights[OUTPUT, "weight"], np.arange(R)
