@@ -1,5 +1,6 @@
 """Input, causal layers and output of a network under one emission: its weights, and what kernels make of them."""
 
+import copy
 from functools import cached_property
 
 import numpy as np
