@@ -51,8 +51,8 @@ class Diagnostics:
         """Hold the gradient of backpropagation through time against central differences, in double precision.
 
         Of the loss that training minimises, without penalties, all sequences as one batch, under the masks of one
-        draw where there is dropout; with a truncation, window by window, the state before each as given. A fitted network is checked
-        at its weights; one that is not is made for X, as `fit` would, and checked at random ones.
+        draw where there is dropout; with a truncation, window by window, the state before each as given. A fitted
+        network is checked at its weights; one that is not is made for X, as `fit` would, and checked at random ones.
 
         Parameters
         ----------
