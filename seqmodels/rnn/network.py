@@ -129,34 +129,6 @@ class Network(Learning, Following):
             weights[EMBEDDING, "weight"][...] = self.embedding.initial(generator)
         return vector
 
-    def random_weights(self, generator):
-        """A vector (W,) at which nothing is special: as at the start, with random weights above the cells too."""
-        vector = self.initial_weights(generator)
-        above = self.named(vector)[OUTPUT, "weight"]
-        above[...] = generator.normal(scale=len(above) ** -0.5, size=above.shape)
-        above[:, self._constant] = 0
-        return vector
-
-    def some_entries(self, n, generator):
-        """Places in a vector (W,) of n weights of each array (of all, if None), by (layer, name)."""
-        places, found = self.named(np.arange(self.n_weights)), {}
-        for key, own in places.items():
-            own = np.delete(own, self._constant, axis=1) if key == (OUTPUT, "weight") else own
-            order = generator.permutation(own.ravel())
-            if len(order):
-                found[key] = order[:n]
-        return found
-
-    def in_precision(self, dtype):
-        """The same network, whose weights and states are of another precision."""
-        inputs, context, embedding = map(copy.copy, (self.inputs, self.context, self.embedding))
-        for part in (inputs, context):
-            if hasattr(part, "dtype"):
-                part.dtype = np.dtype(dtype)
-        if embedding is not None:
-            embedding.table = embedding.table.astype(dtype)
-        return Network(inputs, self.stack.cells, self.family, self.marginal, dtype, context, embedding)
-
     def in_matrices(self):
         """A vector (W,): one where a weight is that of a matrix, zero where it is that of a vector, such as a bias."""
         vector = np.zeros(self.n_weights, self.dtype)
