@@ -131,11 +131,11 @@ def row_of(name, n_steps, repeats):
     """A family and the yardstick in turns."""
     sides = {"own": Side(name, n_steps).seconds, "yardstick": Side(YARDSTICK, n_steps).seconds}
     in_turns(sides, 1)  # compiles
-    timings, _ = in_turns(sides, repeats)  # of the processor: what others do meanwhile does little harm
+    timings, others = in_turns(sides, repeats)
     medians = {side: 1000 * np.median(timings[side]) for side in sides}
     print(f"{name}: {medians['own']:.3g} ms, diagonal Gaussian {medians['yardstick']:.3g} ms", flush=True)
     times = list(np.array(timings["own"]) / np.array(timings["yardstick"]))
-    return Row(name, times, floor=LIMIT, target=LIMIT, unit="times", at_most=True)
+    return Row(name, times, floor=LIMIT, target=LIMIT, unit="times", at_most=True, others=others)
 
 
 def main():

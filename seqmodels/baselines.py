@@ -6,7 +6,7 @@ from . import kneser_ney
 from .arrays import map_arrays
 from .base import SequenceModel
 from .emissions import CategoricalParameters
-from .emissions.base import refuse_past
+from .emissions.helpers import refuse_past
 from .forms import MISSING
 from .predictive import Predictive
 

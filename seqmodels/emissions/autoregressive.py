@@ -8,9 +8,11 @@ import numpy as np
 from ..arrays import LONGEST_VECTOR, aligned, mean_and_variance, padded, padded_width, vector_length
 from ..jit import kernel
 from ..simd import load, number, store
-from .base import Emission, Tiles, keep_without_mass, refuse
+from .base import Emission
 from .covariance import VARIANCE_FLOOR, warn_at_floor
 from .gaussian import Gaussian, GaussianParameters, variance_of_a_constant
+from .helpers import keep_without_mass, refuse
+from .tiles import Tiles
 
 __all__ = ["AutoregressiveGaussian", "AutoregressiveGaussianParameters"]
 

@@ -1,6 +1,5 @@
 """What an emission is: a family of distributions, with its face to HMMs and its face to networks."""
 
-import numbers
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,6 +8,8 @@ from sklearn.base import BaseEstimator
 
 from ..arrays import map_arrays, mean_and_variance, smallest_integers, take
 from ..forms import MISSING
+from .helpers import raise_abstract, raise_at, refuse
+from .tiles import Tiles
 
 __all__ = ["Compiled", "Emission"]
 
@@ -298,91 +299,3 @@ class Emission(BaseEstimator):
     def n_free(self, parameters, fixed):
         """How many parameters are free, the fields named in `fixed` being held."""
         return 0 if fixed and set(self.Parameters._fields) <= set(fixed) else self.n_parameters(parameters)
-
-
-class Tiles:
-    """Log densities and statistics of observations in tiles, under the parameters of one E-step.
-
-    Families that have a faster way than :meth:`Emission.log_table` and :meth:`Emission.sufficient_statistics`
-    give another class.
-
-    Parameters
-    ----------
-    emission : Emission
-    parameters : NamedTuple
-        Leading axis K.
-    """
-
-    def __init__(self, emission, parameters):
-        self.emission = emission
-        self.parameters = parameters
-
-    def fill_log_table(self, values, out):
-        """Write the log densities of n observations (n, D) to `out` (n, L), and -inf beyond the K states."""
-        log_table = self.emission.log_table(values, self.parameters)
-        out[:, : log_table.shape[1]] = log_table
-        out[:, log_table.shape[1] :] = -np.inf
-
-    def statistics(self, values, visits):
-        """Sufficient statistics of n observations (n, D) from the visits (n, L) of the states, zero beyond K."""
-        visits = visits[:, : n_members(self.parameters)]
-        return self.emission.sufficient_statistics(values, visits, self.parameters)
-
-
-# -------------------------------------------------------------------- helpers for families
-
-
-def n_members(parameters):
-    """Length of the leading axis."""
-    while isinstance(parameters, tuple):
-        parameters = parameters[0]
-    return len(parameters)
-
-
-def refuse_past(emission, what):
-    """Raise a ValueError where a family depends on the past that `what` does not know of."""
-    if emission.order:
-        raise ValueError(f"{what} takes no family that depends on the past, such as {emission!r}; an HMM does")
-
-
-def raise_abstract(emission, method):
-    """Say which method a family lacks."""
-    raise TypeError(f"{type(emission).__name__} does not define {method}")
-
-
-def raise_at(wrong, sequences, name, accepted):
-    """Raise a ValueError that names the first place where `wrong` (M, D) holds."""
-    if wrong.any():
-        m, d = np.argwhere(wrong)[0]
-        raise ValueError(f"{sequences.where(m, name, d)} is {sequences.values[m, d]}; {accepted} are accepted")
-
-
-def refuse(wrong, array, accepted):
-    """Raise a ValueError that names the first entry of given parameters where `wrong` holds."""
-    if np.any(wrong):
-        raise ValueError(f"emission holds {array[wrong].flat[0]}; {accepted} are accepted")
-
-
-def refuse_unless_number(value, name, accepted="numbers from 0"):
-    """Raise a ValueError unless a hyperparameter is a number from 0 (or, by that name, a positive one)."""
-    right = isinstance(value, numbers.Real) and np.isfinite(value)
-    if not (right and (value > 0 or (value == 0 and accepted == "numbers from 0"))):
-        raise ValueError(f"{name} is {value!r}; {accepted} are accepted")
-
-
-def refuse_unless_distributions(probabilities):
-    """Raise a ValueError unless probabilities (..., V) are distributions along the last axis."""
-    refuse(probabilities < 0, probabilities, "probabilities")
-    totals = probabilities.sum(axis=-1)
-    refuse(~np.isclose(totals, 1, atol=1e-6), totals, "as the sum of probabilities, only ones")
-
-
-def observed_mass(values, visits):
-    """Visits (K, D) that saw each column: all of them, where nothing is missing."""
-    return visits.T @ ~np.isnan(values)
-
-
-def keep_without_mass(mass, new, old):
-    """`new`, but `old` where there is no `mass`; the shapes broadcast from the left."""
-    mass = mass.reshape(mass.shape + (1,) * (np.ndim(new) - mass.ndim))
-    return np.where(mass > 0, new, old)

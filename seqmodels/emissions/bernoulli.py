@@ -6,8 +6,9 @@ import numpy as np
 from scipy import special
 
 from ..products import padded
-from .base import Compiled, Emission, keep_without_mass, observed_mass, raise_at, refuse, refuse_unless_number
+from .base import Compiled, Emission
 from .bits import CERTAIN, LANES, bits, bits_kernel, mixed_bits
+from .helpers import keep_without_mass, observed_mass, raise_at, refuse, refuse_unless_number
 
 __all__ = ["Bernoulli", "BernoulliParameters"]
 

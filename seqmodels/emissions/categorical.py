@@ -8,7 +8,8 @@ from ..arrays import choose, smallest_integers
 from ..forms import MISSING
 from ..jit import inline, kernel
 from ..simd import exp, largest, load, maximum, splat, store, total
-from .base import Compiled, Emission, keep_without_mass, refuse_unless_distributions, refuse_unless_number
+from .base import Compiled, Emission
+from .helpers import keep_without_mass, refuse_unless_distributions, refuse_unless_number
 
 __all__ = ["Categorical", "CategoricalParameters"]
 

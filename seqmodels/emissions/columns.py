@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import aligned, map_arrays, padded, padded_width
-from .base import Emission, n_members, raise_abstract, raise_at
+from .base import Emission
+from .helpers import n_members, raise_abstract, raise_at
 
 __all__ = [
     "Columns", "ColumnsInTiles", "CountColumns", "ExponentialFamily", "Sums", "blocks", "is_count", "levels",

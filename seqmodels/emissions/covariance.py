@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from .base import keep_without_mass
+from .helpers import keep_without_mass
 from .joint_columns import JointColumns, in_part, normal, patterns
 from .moments import LOG_2PI, IndependentColumns
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .base import keep_without_mass, refuse
 from .columns import FARTHEST, ExponentialFamily, means_of, pooled, warn_of_a_floor
+from .helpers import keep_without_mass, refuse
 
 __all__ = ["Exponential", "ExponentialParameters"]
 

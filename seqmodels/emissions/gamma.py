@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from .base import keep_without_mass, refuse
 from .columns import FARTHEST, ExponentialFamily, means_of, pooled, warn_of_a_floor
 from .equations import gamma_shape
+from .helpers import keep_without_mass, refuse
 from .special import HALF_LOG_2PI, log_minus_digamma, stirling_error, times_log_ratio
 
 __all__ = ["Gamma", "GammaParameters"]

@@ -8,8 +8,9 @@ from scipy import special
 from ..arrays import aligned, mean_and_variance, padded, padded_width
 from ..jit import kernel
 from . import cholesky
-from .base import Emission, keep_without_mass, refuse, refuse_unless_number
+from .base import Emission
 from .covariance import COVARIANCES, VARIANCE_FLOOR, warn_at_floor
+from .helpers import keep_without_mass, refuse, refuse_unless_number
 from .joint_columns import normal, patterns
 
 __all__ = ["Gaussian", "GaussianParameters", "variance_of_a_constant"]

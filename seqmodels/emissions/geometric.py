@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from .base import keep_without_mass, refuse
 from .columns import FARTHEST, CountColumns, ExponentialFamily, means_of
+from .helpers import keep_without_mass, refuse
 
 __all__ = ["Geometric", "GeometricParameters"]
 

@@ -129,25 +129,46 @@ def by_columns(missing):
     if not missing.any():
         return [(np.arange(n), np.ones(D, dtype=bool))]
     if D <= 8:
-        numbers = sum(missing[:, d].astype(np.int64) << d for d in range(D))
-        n_numbers = 2**D
+        n_numbers, numbers = 2**D, np.empty(n, dtype=np.int64)
+        _number(missing, numbers)
     else:
         kinds, numbers = np.unique(np.packbits(missing, axis=1), axis=0, return_inverse=True)
         n_numbers, numbers = len(kinds), numbers.reshape(-1)
-    order, ends = np.empty(n, dtype=np.int64), np.zeros(n_numbers + 1, dtype=np.int64)
-    _sort(numbers, ends, order)
+    order, others, ends = (np.zeros(size, dtype=np.int64) for size in (n, n, n_numbers + 1))
+    _sort(numbers, ends, order, others)
     groups = (order[begin:end] for begin, end in zip(np.r_[0, ends], ends[:-1], strict=False) if begin < end)
     return [(which, seen) for which in groups if (seen := ~missing[which[0]]).any()]
 
 
 @kernel
-def _sort(numbers, ends, order):
-    """Write to `order` which of n small numbers are 0, which are 1, ..., and to `ends` (S + 1,) where each end."""
-    for kind in numbers:
-        ends[kind + 1] += 1
+def _number(missing, out):
+    """Write the number whose bits are what each observation (n, D) misses."""
+    n, D = missing.shape
+    for i in range(n):
+        number_of_row = 0
+        for d in range(D):
+            number_of_row |= np.int64(missing[i, d]) << d
+        out[i] = number_of_row
+
+
+@kernel
+def _sort(numbers, ends, order, others):
+    """Write to `order` which of n small numbers are 0, which are 1, ..., and to `ends` (S + 1,) where each end.
+
+    Most are 0, of which counting would wait for itself.
+    """
+    n_zeros, n_others = 0, 0
+    for i in range(len(numbers)):
+        order[n_zeros] = i
+        others[n_others] = i
+        n_zeros += numbers[i] == 0
+        n_others += numbers[i] != 0
+    ends[0] = n_zeros
+    for i in others[:n_others]:
+        ends[numbers[i] + 1] += 1
     for kind in range(len(ends) - 1):
         ends[kind + 1] += ends[kind]
-    for i in range(len(numbers)):
+    for i in others[:n_others]:
         order[ends[numbers[i]]] = i
         ends[numbers[i]] += 1
 

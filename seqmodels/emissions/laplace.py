@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import mean_and_variance
-from .base import keep_without_mass, refuse
 from .columns import FARTHEST, ColumnsInTiles, warn_of_a_floor
 from .distances import LaplaceTiles
+from .helpers import keep_without_mass, refuse
 
 __all__ = ["Laplace", "LaplaceParameters"]
 

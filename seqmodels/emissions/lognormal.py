@@ -6,10 +6,10 @@ import numpy as np
 from scipy import special
 
 from ..arrays import map_arrays, mean_and_variance
-from .base import refuse
 from .columns import FARTHEST, ColumnsInTiles, blocks
 from .covariance import VARIANCE_FLOOR
 from .gaussian import Gaussian, GaussianParameters
+from .helpers import refuse
 from .special import HALF_LOG_2PI
 
 __all__ = ["LogNormal", "LogNormalParameters"]

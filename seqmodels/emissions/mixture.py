@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import aligned, choose, map_arrays, padded, padded_width, take
-from .base import Emission, keep_without_mass, refuse_past, refuse_unless_distributions
+from .base import Emission
 from .clusters import cluster
+from .helpers import keep_without_mass, refuse_past, refuse_unless_distributions
 from .mixture_tiles import MixtureTiles
 
 __all__ = ["Mixture", "MixtureParameters"]

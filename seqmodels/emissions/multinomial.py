@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from .base import Emission, keep_without_mass, raise_at, refuse, refuse_unless_distributions, refuse_unless_number
+from .base import Emission
 from .columns import is_count
+from .helpers import keep_without_mass, raise_at, refuse, refuse_unless_distributions, refuse_unless_number
 from .special import log_multinomial
 
 __all__ = ["Multinomial", "MultinomialParameters"]

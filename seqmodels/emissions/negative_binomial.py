@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from .base import keep_without_mass, observed_mass, refuse
 from .columns import FARTHEST, CountColumns, levels
 from .equations import LARGEST_SIZE, SIZES, SMALLEST_SIZE, negative_binomial_size
+from .helpers import keep_without_mass, observed_mass, refuse
 from .special import stirling_error, times_log_ratio
 
 __all__ = ["NegativeBinomial", "NegativeBinomialParameters"]

@@ -7,8 +7,9 @@ from scipy import special
 
 from ..arrays import mean_of_columns
 from ..jit import kernel
-from .base import Emission, keep_without_mass, observed_mass, raise_at, refuse, refuse_unless_number
+from .base import Emission
 from .columns import is_count
+from .helpers import keep_without_mass, observed_mass, raise_at, refuse, refuse_unless_number
 
 __all__ = ["Poisson", "PoissonParameters"]
 

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..forms import MISSING
-from .base import Emission, raise_at, refuse_past
+from .base import Emission
 from .columns import is_count
+from .helpers import raise_at, refuse_past
 from .mixed_table import ColumnsOfTable, most_probable, part_of, without_unused_symbol
 from .product_tiles import ProductStatistics, ProductTiles
 

@@ -9,7 +9,8 @@ from ..arrays import LONGEST_VECTOR, aligned, vector_length
 from ..forms import MISSING
 from ..jit import kernel
 from ..simd import load, store
-from .base import Tiles, n_members
+from .helpers import n_members
+from .tiles import Tiles
 
 __all__ = ["ProductStatistics", "ProductTiles"]
 

@@ -6,10 +6,10 @@ import numpy as np
 from scipy import special
 
 from ..arrays import map_arrays, mean_and_variance
-from .base import keep_without_mass, refuse
 from .columns import FARTHEST, ColumnsInTiles, warn_of_a_floor
 from .distances import StudentTStatistics, StudentTTiles
 from .equations import gamma_shape
+from .helpers import keep_without_mass, refuse
 from .laplace import Laplace, LaplaceParameters
 from .special import stirling_error
 

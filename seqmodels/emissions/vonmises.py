@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from .base import keep_without_mass, refuse
 from .columns import ExponentialFamily, means_of, pooled, warn_of_a_floor
 from .equations import mean_resultant, von_mises_concentration
+from .helpers import keep_without_mass, refuse
 
 __all__ = ["VonMises", "VonMisesParameters"]
 

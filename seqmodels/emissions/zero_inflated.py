@@ -6,7 +6,8 @@ import numpy as np
 from scipy import special
 
 from ..arrays import map_arrays
-from .base import Emission, keep_without_mass, observed_mass, refuse, refuse_unless_number
+from .base import Emission
+from .helpers import keep_without_mass, observed_mass, refuse, refuse_unless_number
 
 __all__ = ["ZeroInflated", "ZeroInflatedParameters"]
 

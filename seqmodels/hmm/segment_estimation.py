@@ -4,7 +4,7 @@ import numpy as np
 
 from ..base import mean_term
 from ..emissions import Poisson
-from ..emissions.base import refuse_past
+from ..emissions.helpers import refuse_past
 from . import durations
 from .ascent import climb, each_warning_once
 from .freedom import Freedom

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..arrays import choose, map_arrays, take
 from ..emissions import Emission
-from ..emissions.base import refuse_past
+from ..emissions.helpers import refuse_past
 from ..predictive import Predictive
 from . import beliefs, segments
 from . import durations as lengths_of_segments

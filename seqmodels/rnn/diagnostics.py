@@ -1,5 +1,6 @@
 """Questions to a network about its gradients."""
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,8 @@ from sklearn.base import clone
 from ..forecasts import check_count
 from ..threads import one_blas_thread
 from .dropout import Dropout
+from .layers import OUTPUT
+from .network import Network
 from .packing import Arena
 
 __all__ = ["Checked", "Diagnostics", "GradientCheck"]
@@ -47,9 +50,9 @@ class Diagnostics:
     def check_gradients(self, X, n_entries=20, *, lengths=None, context=None, random_state=0):
         """Hold the gradient of backpropagation through time against central differences, in double precision.
 
-        Of the loss that training minimises, all sequences as one batch, under the masks of one draw where there is
-        dropout; with a truncation, window by window, the state before each as given. A fitted network is checked
-        at its weights; one that is not is made for X, as `fit` would, and checked at random ones.
+        Of the loss that training minimises, without penalties, all sequences as one batch, under the masks of one
+        draw where there is dropout; with a truncation, window by window, the state before each as given. A fitted
+        network is checked at its weights; one that is not is made for X, as `fit` would, and checked at random ones.
 
         Parameters
         ----------
@@ -73,10 +76,10 @@ class Diagnostics:
         if not hasattr(self, "_network"):
             model = clone(self).set_params(max_epochs=0, validation_fraction=0, verbose=0, callbacks=None)
             model.fit(X, lengths=lengths, context=context)
-        network = model._network.in_precision("float64")
-        vector = model._weights.astype(float) if model is self else network.random_weights(generator)
+        network = in_double_precision(model._network)
+        vector = model._weights.astype(float) if model is self else random_weights(network, generator)
         sequences = model._known(X, lengths, context=context)
-        entries = network.some_entries(n_entries, generator)
+        entries = some_entries(network, n_entries, generator)
         with one_blas_thread():
             found = _largest_deviations(
                 network, vector, sequences, self.truncation, self.dropout, entries, random_state
@@ -87,6 +90,37 @@ class Diagnostics:
                 for key, (deviation, largest) in found.items()
             }
         )
+
+
+def in_double_precision(network):
+    """The same network, with weights and states in double precision."""
+    inputs, context, embedding = map(copy.copy, (network.inputs, network.context, network.embedding))
+    for part in (inputs, context):
+        if hasattr(part, "dtype"):
+            part.dtype = np.dtype(float)
+    if embedding is not None:
+        embedding.table = embedding.table.astype(float)
+    return Network(inputs, network.stack.cells, network.family, network.marginal, float, context, embedding)
+
+
+def random_weights(network, generator):
+    """A vector (W,) at which nothing is special: no weight that is zero at the start still is."""
+    vector = network.initial_weights(generator)
+    named = network.named(vector)
+    for array in named.values():
+        array += generator.normal(scale=len(array) ** -0.5 if array.ndim == 2 else 0.3, size=array.shape)
+    named[OUTPUT, "weight"][:, network.family.constant_raw(network.marginal)] = 0
+    return vector
+
+
+def some_entries(network, n, generator):
+    """Places in a vector (W,) of n weights of each array (of all, if None), by (layer, name)."""
+    found, constant = {}, network.family.constant_raw(network.marginal)
+    for key, places in network.named(np.arange(network.n_weights)).items():
+        own = places[:, ~constant] if key == (OUTPUT, "weight") else places
+        if own.size:
+            found[key] = generator.permutation(own.ravel())[:n]
+    return found
 
 
 def _largest_deviations(network, vector, sequences, truncation, rate, entries, seed):

@@ -133,13 +133,15 @@ class Estimation:
             embedding = embedding_for(sequences, self.family_.symbolic_columns, self.embedding, self.dtype)
             if not may_go_on(embedding, self._network.embedding, self.embedding is not None):
                 raise ValueError("embedding is not that of the weights from which training goes on")
+            self._network = self._network.with_penalty(self.jacobian_penalty)
             vector = self._weights.copy()
         else:
             self.marginal_ = self.family_.fit_marginal(sequences, row_weights)
             embedding = embedding_for(sequences, self.family_.symbolic_columns, self.embedding, self.dtype)
             inputs = input_for(sequences, self.dtype, None if embedding is None else embedding.columns)
             context = None if sequences.context is None else ContextInput(sequences.context, self.dtype)
-            self._network = Network(inputs, cells, self.family_, self.marginal_, self.dtype, context, embedding)
+            network = Network(inputs, cells, self.family_, self.marginal_, self.dtype, context, embedding)
+            self._network = network.with_penalty(self.jacobian_penalty)
             vector = self._network.initial_weights(generator)
         self._weights, self._ready_for = vector, None
 
@@ -203,8 +205,15 @@ class Estimation:
         for name in ("validation_fraction", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; numbers in [0, 1) are accepted")
-        if not 0 <= self.weight_decay < np.inf:
-            raise ValueError(f"weight_decay is {self.weight_decay!r}; finite numbers from 0 are accepted")
+        for name in ("weight_decay", "jacobian_penalty"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; finite numbers from 0 are accepted")
+        for cell in cells if self.jacobian_penalty > 0 else ():
+            if not cell.one_way_back:
+                raise ValueError(
+                    f"jacobian_penalty is {self.jacobian_penalty!r}, and cell has {cell!r}; layers of Elman cells are "
+                    "accepted with it, and any with 0"
+                )
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"dtype is {self.dtype!r}; 'float32' and 'float64' are accepted")
         if not self.family_.for_networks:

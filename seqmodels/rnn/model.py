@@ -65,6 +65,11 @@ class RNN(Estimation, Diagnostics, SequenceModel):
         Added to the gradient, once it is clipped: this times each weight of a matrix (of inputs, embedded symbols,
         recurrent and output weights, not of biases), the gradient of a squared penalty of ``weight_decay / 2``.
         ``AdamW`` has a decay of its own, beside the gradient.
+    jacobian_penalty : float
+        For layers of `Elman` cells: added to the loss, this times the sum over steps, per observation, of
+        ``(|d J| / |d| - 1)^2``, where d is the gradient of a hidden state and ``d J`` what it sends to the one before,
+        so that gradients neither vanish nor explode (Pascanu et al. 2013). Of its gradient there is the immediate
+        part, in recurrent weights, as in the paper; the history's training score is that without it.
     schedule : HalveOnRise, Exponential or OnPlateau, optional
         How the optimizer's learning rate changes from epoch to epoch.
     dtype : {"float32", "float64"}
@@ -122,6 +127,7 @@ class RNN(Estimation, Diagnostics, SequenceModel):
         validation_fraction=0.1,
         patience=5,
         weight_decay=0.0,
+        jacobian_penalty=0.0,
         schedule=None,
         dtype="float32",
         n_jobs=None,
@@ -143,6 +149,7 @@ class RNN(Estimation, Diagnostics, SequenceModel):
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.weight_decay = weight_decay
+        self.jacobian_penalty = jacobian_penalty
         self.schedule = schedule
         self.dtype = dtype
         self.n_jobs = n_jobs

@@ -10,6 +10,7 @@ from ..simd import panel_width
 from .dropout import with_dropout
 from .embedding import EMBEDDING
 from .following import Following
+from .jacobian import with_jacobian_penalty
 from .layers import OUTPUT, Layout, Stack
 from .learning import N_OUTPUTS, Learning
 from .packing import Arena
@@ -52,6 +53,7 @@ class Network(Learning, Following):
         self.context = context
         self.n_context = 0 if context is None else context.width
         self.stack = Stack(cells)
+        self.jacobian_penalty = 0.0
         self.family = family
         self.marginal = marginal
         self.dtype = np.dtype(dtype)
@@ -82,17 +84,28 @@ class Network(Learning, Following):
 
     @cached_property
     def _passes(self):
-        return self._passes_of(tuple(cell.kernels() for cell in self.stack.cells))
+        return self._passes_of(tuple(map(self._kernels_of, self.stack.cells)))
 
     @cached_property
     def _passes_with_dropout(self):
-        return self._passes_of(tuple(with_dropout(cell.kernels()) for cell in self.stack.cells))
+        return self._passes_of(tuple(with_dropout(self._kernels_of(cell)) for cell in self.stack.cells))
 
     def _passes_of(self, kernels):
         if self._compiled is None:
             return passes_of(kernels)
         log_density, gradient = self._compiled[:2]
         return passes_of(kernels, (log_density, gradient), f"{type(self.family).__name__} by {gradient.__name__}")
+
+    def with_penalty(self, jacobian_penalty):
+        """The same network with the regulariser of :mod:`~seqmodels.rnn.jacobian` of this strength."""
+        if jacobian_penalty == self.jacobian_penalty:
+            return self
+        network = copy.copy(self)
+        network.jacobian_penalty = float(jacobian_penalty)
+        return network
+
+    def _kernels_of(self, cell):
+        return with_jacobian_penalty(cell.kernels()) if self.jacobian_penalty > 0 else cell.kernels()
 
     def __getstate__(self):  # kernels cannot be pickled
         return {name: value for name, value in vars(self).items() if not name.startswith("_passes")}
@@ -116,34 +129,6 @@ class Network(Learning, Following):
             weights[EMBEDDING, "weight"][...] = self.embedding.initial(generator)
         return vector
 
-    def random_weights(self, generator):
-        """A vector (W,) at which nothing is special: as at the start, with random weights above the cells too."""
-        vector = self.initial_weights(generator)
-        above = self.named(vector)[OUTPUT, "weight"]
-        above[...] = generator.normal(scale=len(above) ** -0.5, size=above.shape)
-        above[:, self._constant] = 0
-        return vector
-
-    def some_entries(self, n, generator):
-        """Places in a vector (W,) of n weights of each array (of all, if None), by (layer, name)."""
-        places, found = self.named(np.arange(self.n_weights)), {}
-        for key, own in places.items():
-            own = np.delete(own, self._constant, axis=1) if key == (OUTPUT, "weight") else own
-            order = generator.permutation(own.ravel())
-            if len(order):
-                found[key] = order[:n]
-        return found
-
-    def in_precision(self, dtype):
-        """The same network, whose weights and states are of another precision."""
-        inputs, context, embedding = map(copy.copy, (self.inputs, self.context, self.embedding))
-        for part in (inputs, context):
-            if hasattr(part, "dtype"):
-                part.dtype = np.dtype(dtype)
-        if embedding is not None:
-            embedding.table = embedding.table.astype(dtype)
-        return Network(inputs, self.stack.cells, self.family, self.marginal, dtype, context, embedding)
-
     def in_matrices(self):
         """A vector (W,): one where a weight is that of a matrix, zero where it is that of a vector, such as a bias."""
         vector = np.zeros(self.n_weights, self.dtype)
@@ -160,6 +145,7 @@ class Network(Learning, Following):
         weights, H, R = self.named(vector), self.stack.n_outputs, self.n_raw
         embedded, table = self.embedding is not None, self._no_table
         layers = self.stack.prepared(weights, self.inputs.symbols, derivative, calls, embedded)
+        layers = [own._replace(jacobian_penalty=self.jacobian_penalty) for own in layers]
         if embedded:
             table = self.embedding.prepared(weights[EMBEDDING, "weight"], calls)
         matrix, columns = weights[OUTPUT, "weight"], np.arange(R)

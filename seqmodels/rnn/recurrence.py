@@ -38,6 +38,7 @@ class Weights(NamedTuple):
     below: np.ndarray  # (G H, I) in panels: its transpose, where there is a layer below
     bias: np.ndarray  # (1, G H), or (B, G H) for each sequence its own; zero where the layer has none
     recurrent: tuple  # arrays by name, as the cell wants them
+    jacobian_penalty: float = 0.0  # how strongly the lengths of gradients are held, where the kernels do that
 
 
 class Tape(NamedTuple):

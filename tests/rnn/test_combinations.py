@@ -24,10 +24,11 @@ from seqmodels.emissions import (
     ZeroInflated,
 )
 from seqmodels.rnn import RNN, Cell
+from seqmodels.rnn.diagnostics import random_weights
 from seqmodels.rnn.dropout import Dropout
 from seqmodels.rnn.layers import OUTPUT
 
-SEED, N_COMBINATIONS, STEP = int(os.environ.get("SEQMODELS_SEED", "0")), 60, 1e-4
+SEED, N_COMBINATIONS, STEP = int(os.environ.get("SEQMODELS_SEED", "0")), 60, 3e-5
 
 CELLS = [each for each in vars(seqmodels.rnn).values() if isinstance(each, type) and issubclass(each, Cell)]
 CELLS.remove(Cell)
@@ -52,6 +53,8 @@ def random_cell(choose):
             cell.set_params(**{name: choices[name][choose.integers(len(choices[name]))]})
         elif name.startswith("n_") and value is not None:
             cell.set_params(**{name: int(choose.integers(1, 4))})
+    if "LayerNorm" in kind.__name__:  # two units that are alike are normalised to anything
+        cell.set_params(n_hidden=4)
     cell.check()
     return cell
 
@@ -66,7 +69,7 @@ def random_data(kind, choose):
         return X
     draw = {
         "bits": lambda shape: choose.integers(2, size=shape) * 1.0,
-        "counts": lambda shape: choose.negative_binomial([2, 1], [0.5, 0.2], shape) * 1.0,
+        "counts": lambda shape: choose.negative_binomial([1, 1], [0.2, 0.1], shape) * 1.0,
         "numbers": lambda shape: choose.normal([50, -3], [10, 1], shape),
     }[kind]
     X = [draw((length, 2)) for length in lengths]
@@ -100,7 +103,7 @@ class Combination:
         self.network, self.sequences = model._network, model._known(X, context=context)
         self.counted = self.sequences.scored * (1.0 if row_weights is None else row_weights)
         self.weighted = self.network.weighted(self.sequences, row_weights, self.truncation)
-        self.vector = self.network.random_weights(choose)
+        self.vector = random_weights(self.network, choose)
 
     def updates(self):
         """For each window, a function of weights: log-likelihood and gradient, under the same masks whenever asked."""
@@ -170,6 +173,7 @@ def test_combinations_are_of_all_kinds():
         assert any(part in each for each in words), part
 
 
+@pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="every combination has more to compile: NUMBA_DISABLE_JIT=1")
 def test_a_wrong_gradient_is_found(monkeypatch):
     right = seqmodels.rnn.network.Network.loss_and_gradient
 
@@ -179,6 +183,6 @@ def test_a_wrong_gradient_is_found(monkeypatch):
         return value, mass, gradient
 
     monkeypatch.setattr(seqmodels.rnn.network.Network, "loss_and_gradient", wrong)
-    with pytest.raises(AssertionError, match=r"\(0, 'recurrent'\) .*e-0[456]: SEQMODELS_SEED=0, combination"):
+    with pytest.raises(AssertionError, match=rf"\(0, 'recurrent'\) .*e-0[456]: SEQMODELS_SEED={SEED}, combination"):
         for number in range(5):
             Combination(number).check()

@@ -1,10 +1,13 @@
 """Symbols drawn in one kernel equal those drawn step by step, with the same random numbers."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from seqmodels.base import SequenceModel
-from seqmodels.emissions import Categorical
+from seqmodels.emissions import Categorical, Poisson
+from seqmodels.predictive import reshaped
 from seqmodels.rnn import GRU, LSTM, RNN, Elman
 
 from .cases import network_with_random_weights
@@ -97,3 +100,52 @@ def test_the_belief_that_symbols_are_drawn_from_is_left_as_it_is(cell):
     before = belief.copy()
     model._draw(belief, 5, np.random.default_rng(0), 1.0, None, None)
     np.testing.assert_array_equal(belief, before)
+
+
+# -------------------------------------------------------------------- against enumeration
+
+
+PAST = [2, 0, None, 1]
+
+
+def without_the_unknown(cell):
+    X = [np.random.default_rng(3).permutation(3).tolist() * 2, [0, None, 2]]
+    return network_with_random_weights(cell, Categorical(unknown="error"), X, seed=5)
+
+
+@pytest.mark.parametrize("cell", [GRU(3), [Elman(2), LSTM(2)]], ids=str)
+def test_a_beam_as_wide_as_all_continuations_finds_the_best_one(cell):
+    model = without_the_unknown(cell)
+    paths = list(itertools.product(range(3), repeat=4))
+    values = model.log_likelihood([[*PAST, *path] for path in paths])
+    for width in (3**4, 3**3, 1000):  # the last step needs no more than the beams before it
+        assert tuple(model.predict([PAST], n_steps=4, beam_width=width)[0]) == paths[np.argmax(values)]
+    greedy, sequence = model.predict([PAST], n_steps=4, beam_width=1)[0], list(PAST)
+    for symbol in greedy:
+        assert symbol == model.predict_next([sequence]).mode()[0]
+        sequence.append(int(symbol))
+
+
+def test_a_beam_is_for_symbols_and_of_a_whole_number():
+    model = without_the_unknown(GRU(3))
+    for width in (0, 2.5):
+        with pytest.raises(ValueError, match=f"beam_width is {width}; integers from 1 are accepted"):
+            model.predict([PAST], beam_width=width)
+    counts = network_with_random_weights(GRU(2), Poisson(), [[1.0, 2.0, 0.0]])
+    with pytest.raises(ValueError, match=r"beam_width is 2, and Poisson\(\) has no symbols; None is accepted"):
+        counts.predict([[1.0]], beam_width=2)
+
+
+@pytest.mark.parametrize(
+    "options", [{"temperature": 0.5}, {"top_k": 2}, {"top_p": 0.8}, {"temperature": 2, "top_k": 2}], ids=str
+)
+def test_samples_of_two_steps_have_the_probabilities_of_all_pairs(options):
+    """The reshaped distribution of the first symbol, times that of the second one given it."""
+    model, n = without_the_unknown(GRU(3)), 6000
+    first = reshaped(model.predict_next([PAST]).probabilities(), **options)[0]
+    second = reshaped(model.predict_next([[*PAST, symbol] for symbol in range(3)]).probabilities(), **options)
+    pairs = np.array(model.sample(n, 2, prefix=PAST, random_state=1, **options))
+    shares = np.bincount(pairs[:, 0] * 3 + pairs[:, 1], minlength=9).reshape(3, 3) / n
+    expected = first[:, None] * second
+    assert (shares[expected == 0] == 0).all()
+    np.testing.assert_allclose(shares, expected, atol=5 * np.sqrt(0.25 / n))

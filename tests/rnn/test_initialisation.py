@@ -38,9 +38,7 @@ def test_every_cell_takes_every_kind_and_its_seed(cell, kind):
 
 @each_cell
 def test_other_kinds_are_refused(cell):
-    with pytest.raises(
-        ValueError, match="init is 'identity'; 'uniform', 'glorot', 'orthogonal', 'sparse' are"
-    ):
+    with pytest.raises(ValueError, match="init is 'identity'; 'uniform', 'glorot', 'orthogonal', 'sparse' are"):
         cell(n_hidden=5, init="identity").check()
 
 

@@ -183,22 +183,6 @@ def test_weights_have_names_and_widths_of_their_own():
     assert PeepholeLSTM(2, "full", bias=False).weight_shapes(1).keys() == {"input", "recurrent", "peephole"}
 
 
-def test_the_forget_gate_starts_open():
-    """Wish 4 of the users of other libraries."""
-    for cell, gate in [
-        (LSTM(2, without="input_gate"), 0), (LSTM(2, without="output_gate"), 1), (CoupledLSTM(2), 0),
-        (PeepholeLSTM(2), 1), (ProjectedLSTM(2, 1), 1), (LayerNormLSTM(2), 1),
-    ]:  # fmt: skip
-        cell.set_params(forget_bias=3.0)
-        weights = cell.initial_weights(1, np.random.default_rng(0))
-        bias = weights.get("bias", weights.get("gate_bias"))
-        np.testing.assert_array_equal(bias[2 * gate : 2 * gate + 2], 3.0)
-        assert (np.abs(np.delete(bias, [2 * gate, 2 * gate + 1])) <= 1).all()
-        assert {name: array.shape for name, array in weights.items()} == cell.weight_shapes(1)
-    bias = LSTM(2, without="forget_gate", forget_bias=3.0).initial_weights(1, np.random.default_rng(0))["bias"]
-    assert (np.abs(bias) <= 1).all()
-
-
 @pytest.mark.parametrize(
     ("cell", "message"),
     [

@@ -42,6 +42,8 @@ class Cell(BaseEstimator):
     n_memories = 0
     #: The number of the gate whose bias starts at the hyperparameter `forget_bias`, of cells that have one.
     forget_gate = None
+    #: Whether gradients reach the step before through one matrix only, for RNN(jacobian_penalty=...).
+    one_way_back = False
     #: Whether input and recurrent product enter as a sum, so that their gradients are the same array.
     additive = True
 

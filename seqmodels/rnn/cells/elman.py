@@ -24,6 +24,8 @@ class Elman(Cell):
         What weights start from, see :class:`Cell`.
     """
 
+    one_way_back = True
+
     def __init__(self, n_hidden=64, activation="tanh", bias=True, init="uniform"):
         self.n_hidden = n_hidden
         self.activation = activation

@@ -1,17 +1,15 @@
 """The LSTM whose gates see the memory (Gers & Schmidhuber 2000; Graves 2013)."""
 
 import functools
-from typing import NamedTuple
-
-import numpy as np
 
 from ...jit import inline_here
-from ...products import add_outer, add_product, padded
-from ...simd import PANEL_BYTES, load, sigmoid, store, tanh
+from ...products import padded
+from ...simd import sigmoid, tanh
 from ..pointwise import pointwise
 from ..recurrence import unroll, weigh_hidden
-from ..units import UNITS, Axis, add_products, clear
-from .base import Cell, packed_both_ways
+from ..units import Axis, add_products
+from .base import Cell
+from .full_peepholes import full_kernels, full_weights
 
 __all__ = ["PeepholeLSTM", "derivative", "equations", "weigh_peepholes"]
 
@@ -57,26 +55,17 @@ class PeepholeLSTM(Cell):
         return super().recurrent_axes() | {"peephole": own}
 
     def kernels(self):
-        return _diagonal() if self.peepholes == "diagonal" else _full()
+        return _diagonal() if self.peepholes == "diagonal" else full_kernels()
 
     def packed(self, weights, width, derivative, calls):
         if self.peepholes == "diagonal":
             return super().packed(weights, width, derivative, calls)
-        H = self.n_hidden
-        earlier, new = np.split(weights["peephole"], [2 * H], axis=1)
-        return FullWeights(
-            *packed_both_ways(weights["recurrent"], Axis(1, H), Axis(4, H), derivative, calls),
-            *packed_both_ways(earlier, Axis(1, H), Axis(2, H), derivative, calls),
-            *packed_both_ways(new, Axis(1, H), Axis(1, H), derivative, calls),
-        )
+        return full_weights(weights, self.n_hidden, derivative, calls)
 
     def scratch_shape(self, n, n_units, width):
         if self.peepholes == "diagonal":
             return super().scratch_shape(n, n_units, width)
         return n, padded(n_units, width)
-
-
-# -------------------------------------------------------------------- each gate sees its own unit
 
 
 def equations(inputs, recurrent, before, memory, weights):
@@ -119,80 +108,3 @@ def weigh_diagonal(n, first, after, batch, tape, out):
 def _diagonal():
     steps = pointwise(equations, derivative, PeepholeLSTM.n_gates, n_saved=1, n_memories=1, n_vectors=3)
     return unroll(*steps, "peephole LSTM diagonal", weigh_diagonal)
-
-
-# -------------------------------------------------------------------- each gate sees all units
-
-
-class FullWeights(NamedTuple):
-    """Recurrent weights, those that i and f have for the memory before, and those of o for the new one; in panels."""
-
-    recurrent: np.ndarray  # (H, 4 H)
-    transposed: np.ndarray  # (4 H, H)
-    earlier: np.ndarray  # (H, 2 H)
-    earlier_transposed: np.ndarray  # (2 H, H)
-    new: np.ndarray  # (H, H)
-    new_transposed: np.ndarray  # (H, H)
-
-
-def step(n, first, before, after, weights, tape):
-    H, own = weights.width, weights.recurrent
-    hidden, memory, gates, scratch = tape.hidden, tape.memory, tape.gates, tape.scratch
-    add_product(n, H, hidden, before, own.recurrent, gates, first)
-    add_product(n, H, memory, before, own.earlier, gates, first)
-    for b in range(n):
-        for h in range(0, H, UNITS):
-            i = sigmoid(load(gates, first + b, h, UNITS))
-            f = sigmoid(load(gates, first + b, H + h, UNITS))
-            g = tanh(load(gates, first + b, 2 * H + h, UNITS))
-            store(memory, after + b, h, f * load(memory, before + b, h, UNITS) + i * g)
-            store(gates, first + b, h, i)
-            store(gates, first + b, H + h, f)
-            store(gates, first + b, 2 * H + h, g)
-    clear(0, n, scratch)
-    add_product(n, H, memory, after, own.new, scratch, 0)
-    for b in range(n):
-        for h in range(0, H, UNITS):
-            o = sigmoid(load(gates, first + b, 3 * H + h, UNITS) + load(scratch, b, h, UNITS))
-            squashed = tanh(load(memory, after + b, h, UNITS))
-            store(gates, first + b, 3 * H + h, o)
-            store(tape.saved, first + b, h, squashed)
-            store(hidden, after + b, h, o * squashed)
-
-
-def step_backward(n, first, before, after, n_later, later, weights, tape, gradient):
-    H, own, gates, memory = weights.width, weights.recurrent, tape.gates, tape.memory
-    d_later, d_memory, scratch = tape.d_later, tape.d_memory, tape.scratch
-    add_product(n_later, 4 * H, gates, later, own.transposed, d_later, 0)
-    for b in range(n):
-        for h in range(0, H, UNITS):
-            d = load(tape.d_hidden, first + b, h, UNITS) + load(d_later, b, h, UNITS)
-            o, squashed = load(gates, first + b, 3 * H + h, UNITS), load(tape.saved, first + b, h, UNITS)
-            d_o, d_squashed = d * squashed * (o - o * o), d * o
-            store(scratch, b, h, d_o)
-            store(gates, first + b, 3 * H + h, d_o)
-            store(d_memory, b, h, load(d_memory, b, h, UNITS) + d_squashed - d_squashed * squashed * squashed)
-    clear(0, n, d_later)
-    add_product(n, H, scratch, 0, own.new_transposed, d_memory, 0)
-    for b in range(n):
-        for h in range(0, H, UNITS):
-            i, f = load(gates, first + b, h, UNITS), load(gates, first + b, H + h, UNITS)
-            g, d = load(gates, first + b, 2 * H + h, UNITS), load(d_memory, b, h, UNITS)
-            store(gates, first + b, h, d * g * (i - i * i))
-            store(gates, first + b, H + h, d * load(memory, before + b, h, UNITS) * (f - f * f))
-            store(gates, first + b, 2 * H + h, d * (i - i * g * g))
-            store(d_memory, b, h, d * f)
-    add_product(n, 2 * H, gates, first, own.earlier_transposed, d_memory, 0)
-
-
-def weigh_full(n, first, after, batch, tape, out):
-    weigh_hidden(n, first, after, batch, tape, out)
-    gates, memory, H = tape.gates, tape.memory, tape.memory.shape[1]
-    add_outer(n, H, memory, batch.before, first, gates, first, out[1], 0, 2 * H)
-    whole = 3 * H % (PANEL_BYTES // gates.itemsize) == 0  # panels that begin with the output gate, or with g before it
-    add_outer(n, H, memory, batch.places, after, gates, first, out[1], 3 * H if whole else 2 * H, out[1].shape[1])
-
-
-@functools.cache
-def _full():
-    return unroll(step, step_backward, "peephole LSTM full", weigh_full)

@@ -13,7 +13,7 @@ from ..recurrence import unroll, weigh_hidden
 from ..units import UNITS, Axis, clear
 from . import peephole_lstm
 from .base import Cell, packed_both_ways, row_of_vectors
-from .lstm import lstm_equations
+from .lstm_equations import lstm_equations
 
 __all__ = ["ProjectedLSTM"]
 
