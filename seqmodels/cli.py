@@ -46,9 +46,7 @@ def _warn(message, category, filename, lineno, file=None, line=None):
 def _parser():
     from . import __version__
 
-    parser = argparse.ArgumentParser(
-        prog="seqmodels", description="Hidden Markov models and recurrent networks."
-    )
+    parser = argparse.ArgumentParser(prog="seqmodels", description="Hidden Markov models and recurrent networks.")
     parser.add_argument("--version", action="version", version=f"seqmodels {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     compare = commands.add_parser(
@@ -87,9 +85,7 @@ def _parser():
         default="chars",
         help="symbols of a .txt file (default: chars)",
     )
-    compare.add_argument(
-        "--id", metavar="COLUMN", help="column of a .csv file that names the sequence of a row"
-    )
+    compare.add_argument("--id", metavar="COLUMN", help="column of a .csv file that names the sequence of a row")
     compare.add_argument(
         "--columns",
         type=_names,

@@ -243,14 +243,10 @@ def _read_table(path, id, columns):
     for name in [*columns, *([] if id is None else [id])]:
         if header.count(name) != 1:
             found = "is there more than once" if name in header else "is not there"
-            raise ValueError(
-                f"{path}: column {name!r} {found}; the columns are {', '.join(map(repr, header))}"
-            )
+            raise ValueError(f"{path}: column {name!r} {found}; the columns are {', '.join(map(repr, header))}")
     if not columns:
         raise ValueError(f"{path} has no column but {id!r}; at least one of observations is needed")
-    values = _observations(
-        [[row[header.index(name)].strip() for row in rows] for name in columns], path, columns
-    )
+    values = _observations([[row[header.index(name)].strip() for row in rows] for name in columns], path, columns)
     members = {}
     for number, row in enumerate(rows):
         members.setdefault(row[header.index(id)] if id is not None else "", []).append(number)

@@ -171,10 +171,18 @@ def add_outer(n, K, a, places, a_row, b, b_row, out, first, end):
     width = PANEL_BYTES // out.itemsize
     for j in range(first, end, width):
         for k in range(0, K, 8):
-            s0, s1, s2, s3 = (load_panel(out, k, j), load_panel(out, k + 1, j), load_panel(out, k + 2, j),
-                              load_panel(out, k + 3, j))
-            s4, s5, s6, s7 = (load_panel(out, k + 4, j), load_panel(out, k + 5, j), load_panel(out, k + 6, j),
-                              load_panel(out, k + 7, j))
+            s0, s1, s2, s3 = (
+                load_panel(out, k, j),
+                load_panel(out, k + 1, j),
+                load_panel(out, k + 2, j),
+                load_panel(out, k + 3, j),
+            )
+            s4, s5, s6, s7 = (
+                load_panel(out, k + 4, j),
+                load_panel(out, k + 5, j),
+                load_panel(out, k + 6, j),
+                load_panel(out, k + 7, j),
+            )
             for m in range(n):
                 i, x = places[a_row + m], load_panel(b, b_row + m, j)
                 s0, s1, s2, s3 = s0 + a[i, k] * x, s1 + a[i, k + 1] * x, s2 + a[i, k + 2] * x, s3 + a[i, k + 3] * x

@@ -83,7 +83,8 @@ CASES = [
     (model, emission)
     for model, emission in itertools.product(MODELS, EMISSIONS)
     if (EMISSIONS[emission].for_networks and not (emission in WITH_KERNELS and model in ("Elman", "GRU after")))
-    or model == "HMM" or (model in ("SemiMarkovHMM", "Independent") and not EMISSIONS[emission].order)
+    or model == "HMM"
+    or (model in ("SemiMarkovHMM", "Independent") and not EMISSIONS[emission].order)
 ] + [("MarkovChain", "Categorical")]
 
 every_case = pytest.mark.parametrize(("model_name", "family_name"), CASES, ids=[f"{m}-{e}" for m, e in CASES])

@@ -217,6 +217,7 @@ def test_a_stationary_chain_online(rng):
         np.testing.assert_allclose(model.initial_, model.stationary_distribution_, rtol=1e-10)
 
 
+@pytest.mark.compiled
 def test_student_t_learns_batch_by_batch():
     """Towards what is best for all the data, and from there nowhere; the degrees of freedom come last."""
     generator = np.random.default_rng(0)
