@@ -33,6 +33,20 @@ SEED, N_COMBINATIONS, STEP = int(os.environ.get("SEQMODELS_SEED", "0")), 60, 3e-
 CELLS = [each for each in vars(seqmodels.rnn).values() if isinstance(each, type) and issubclass(each, Cell)]
 CELLS.remove(Cell)
 
+EITHER = (True, False)
+READ = ("tanh", "sigmoid", "relu", "identity")
+CHOICES = {  # of each option, by what it is by default
+    "bias": [EITHER],
+    "activation": [("tanh", "relu", "sigmoid")],
+    "reset": [("after", "before")],
+    "gate_activation": [("sigmoid", "hard_sigmoid")],
+    "input_activation": [READ],
+    "output_activation": [READ],
+    "without": [(None, None, "input_gate", "forget_gate", "output_gate")],
+    "full_gate_recurrence": [EITHER],
+    "peepholes": [("diagonal", "full"), EITHER],
+}
+
 EMISSIONS = {
     "symbols": [Categorical(), Categorical(unknown="error")],
     "bits": [Bernoulli(), Mixture(Bernoulli(), 2)],
@@ -47,14 +61,16 @@ def random_cell(choose):
     """A small one with any of its options."""
     kind = CELLS[choose.integers(len(CELLS))]
     cell = kind()
-    choices = {"bias": (True, False), "activation": ("tanh", "relu", "sigmoid"), "reset": ("after", "before")}
     for name, value in cell.get_params(deep=False).items():
-        if name in choices and value in choices[name]:
-            cell.set_params(**{name: choices[name][choose.integers(len(choices[name]))]})
+        choices = [own for own in CHOICES.get(name, ()) if value in own]
+        if choices:
+            cell.set_params(**{name: choices[0][choose.integers(len(choices[0]))]})
         elif name.startswith("n_") and value is not None:
             cell.set_params(**{name: int(choose.integers(1, 4))})
     if "LayerNorm" in kind.__name__:  # two units that are alike are normalised to anything
         cell.set_params(n_hidden=4)
+    if getattr(cell, "without", None) is not None:
+        cell.set_params(full_gate_recurrence=False)  # which needs all gates
     cell.check()
     return cell
 
