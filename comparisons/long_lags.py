@@ -15,7 +15,7 @@ from common import N_THREADS, finish, parser, print_protocol, print_table
 
 from seqmodels import HMM, RNN, Sequences
 from seqmodels.emissions import Categorical
-from seqmodels.rnn import GRU, LSTM, Adam, Elman, Exponential
+from seqmodels.rnn import GRU, LSTM, Adam, Elman, ExponentialDecay
 
 PARTS = ("reber", "copy", "coins")
 
@@ -163,7 +163,7 @@ def copy_models(length, quick):
     most = 3 if quick else 9
 
     def recurrent(cell, n_epochs):
-        slower = Exponential(0.8 if length > 100 else 1.0)  # where long, constant rates are unstable
+        slower = ExponentialDecay(0.8 if length > 100 else 1.0)  # where long, constant rates are unstable
         return lambda callbacks: network(cell, Adam(3e-3), 0, n_epochs, callbacks, batch_size=16, schedule=slower)
 
     kept = round(math.log(length), 1)
@@ -266,7 +266,7 @@ def coins(quick):
         began = time.perf_counter()
         model = network(
             cell, Adam(1e-2), 0, n_epochs, batch_size=4 if truncation else 1, truncation=truncation,
-            schedule=Exponential(0.75),
+            schedule=ExponentialDecay(0.75),
         ).fit(training)  # fmt: skip
         loss = -model.score(test)
         back = {None: "all steps", 1: "1 step"}.get(truncation, f"{truncation} steps")

@@ -4,9 +4,9 @@ from .cells import GRU, LSTM, Cell, CoupledLSTM, Elman, LayerNormLSTM, PeepholeL
 from .embedding import Embedding
 from .model import RNN
 from .optimizers import SGD, Adagrad, Adam, AdamW, RMSProp
-from .schedules import Exponential, HalveOnRise, OnPlateau
+from .schedules import ExponentialDecay, HalveOnRise, OnPlateau
 
 __all__ = [
-    "GRU", "LSTM", "RNN", "SGD", "Adagrad", "Adam", "AdamW", "Cell", "CoupledLSTM", "Elman", "Embedding", "Exponential",
-    "HalveOnRise", "LayerNormLSTM", "OnPlateau", "PeepholeLSTM", "ProjectedLSTM", "RMSProp",
+    "GRU", "LSTM", "RNN", "SGD", "Adagrad", "Adam", "AdamW", "Cell", "CoupledLSTM", "Elman", "Embedding",
+    "ExponentialDecay", "HalveOnRise", "LayerNormLSTM", "OnPlateau", "PeepholeLSTM", "ProjectedLSTM", "RMSProp",
 ]  # fmt: skip

@@ -70,7 +70,7 @@ class RNN(Estimation, Diagnostics, SequenceModel):
         ``(|d J| / |d| - 1)^2``, where d is the gradient of a hidden state and ``d J`` what it sends to the one before,
         so that gradients neither vanish nor explode (Pascanu et al. 2013). Of its gradient there is the immediate
         part, in recurrent weights, as in the paper; the history's training score is that without it.
-    schedule : HalveOnRise, Exponential or OnPlateau, optional
+    schedule : HalveOnRise, ExponentialDecay or OnPlateau, optional
         How the optimizer's learning rate changes from epoch to epoch.
     dtype : {"float32", "float64"}
         Precision of weights and hidden states.

@@ -4,7 +4,7 @@ import math
 
 from sklearn.base import BaseEstimator
 
-__all__ = ["Exponential", "HalveOnRise", "OnPlateau", "Schedule"]
+__all__ = ["ExponentialDecay", "HalveOnRise", "OnPlateau", "Schedule"]
 
 
 class Schedule(BaseEstimator):
@@ -39,7 +39,7 @@ class HalveOnRise(Schedule):
         state["last"] = math.inf if math.isnan(loss) else loss
 
 
-class Exponential(Schedule):
+class ExponentialDecay(Schedule):
     """Multiply the rate by `decay` after every epoch.
 
     Parameters

@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 
 from seqmodels.emissions import Categorical, Gaussian, Poisson
-from seqmodels.rnn import GRU, LSTM, RNN, SGD, Adam, Elman, Exponential
+from seqmodels.rnn import GRU, LSTM, RNN, SGD, Adam, Elman, ExponentialDecay
 
 from .test_batches import ragged_numbers, ragged_symbols
 
@@ -33,7 +33,7 @@ def same_state(model, other):
 @pytest.mark.parametrize("optimizer", [SGD(0.1, momentum=0.9), Adam(0.01)], ids=str)
 def test_passes_are_the_epochs_of_one_fit(optimizer, options):
     """Bit by bit: what the optimizer, the schedule and the generator keep goes on from call to call."""
-    options = options | {"optimizer": optimizer, "schedule": Exponential(0.5), "validation_fraction": 0}
+    options = options | {"optimizer": optimizer, "schedule": ExponentialDecay(0.5), "validation_fraction": 0}
     expected, own = small(max_epochs=3, **options).fit(WORDS), small(max_epochs=3, **options)
     for number in range(1, 4):
         assert own.partial_fit(WORDS) is own

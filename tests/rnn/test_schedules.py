@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from seqmodels.rnn import RNN, SGD, Adam, AdamW, Elman, Exponential, HalveOnRise, OnPlateau, RMSProp
+from seqmodels.rnn import RNN, SGD, Adam, AdamW, Elman, ExponentialDecay, HalveOnRise, OnPlateau, RMSProp
 from seqmodels.rnn.descent import Descent
 from seqmodels.rnn.schedules import Schedule
 
 from .test_training import Quadratic
 
-SCHEDULES = [HalveOnRise(), Exponential(0.9), OnPlateau(0.1, 3)]
+SCHEDULES = [HalveOnRise(), ExponentialDecay(0.9), OnPlateau(0.1, 3)]
 NAN, INF = np.nan, np.inf
 
 
@@ -37,8 +37,8 @@ def test_the_rate_is_halved_whenever_the_loss_rises(losses, first, expected):
 
 
 def test_exponential_decay():
-    np.testing.assert_allclose(factors(Exponential(0.8), [1, 5, 2, NAN]), 0.8 ** np.arange(1, 5))
-    assert factors(Exponential(1.0), [1, 2]) == [1, 1]
+    np.testing.assert_allclose(factors(ExponentialDecay(0.8), [1, 5, 2, NAN]), 0.8 ** np.arange(1, 5))
+    assert factors(ExponentialDecay(1.0), [1, 2]) == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_plateau_is_that_of_pytorch(rng):
 @pytest.mark.parametrize("optimizer", [SGD(0.5), SGD(0.5, momentum=0.9), Adam(0.5), AdamW(0.5), RMSProp(0.5)], ids=str)
 def test_steps_are_taken_at_the_present_rate_and_the_users_optimizer_stays_as_it_is(optimizer, rng):
     gradients, weights, expected = rng.normal(size=(4, 3)), np.zeros(3), np.zeros(3)
-    descent, state = Descent(optimizer, weights, Exponential(0.5)), optimizer.begin(expected)
+    descent, state = Descent(optimizer, weights, ExponentialDecay(0.5)), optimizer.begin(expected)
     for epoch, gradient in enumerate(gradients):
         clone(optimizer).set_params(learning_rate=0.5 ** (epoch + 1)).update(expected, gradient.copy(), state)
         assert descent.learning_rate == 0.5 ** (epoch + 1)
@@ -97,7 +97,7 @@ def test_what_is_watched_is_validation_and_otherwise_training():
 def test_networks_take_schedules():
     X = ["abcab", "cab", "bca", "ca"]
     options = {"max_epochs": 3, "validation_fraction": 0, "random_state": 0, "optimizer": SGD(0.4)}
-    model = RNN(Elman(2), schedule=Exponential(0.5), **options).fit(X)
+    model = RNN(Elman(2), schedule=ExponentialDecay(0.5), **options).fit(X)
     assert [record["learning_rate"] for record in model.history_] == [0.4, 0.4, 0.2, 0.1]
     assert model.optimizer.learning_rate == 0.4
     plain = RNN(Elman(2), **options).fit(X)
@@ -122,8 +122,8 @@ def test_schedules_are_cloned_and_keep_nothing(schedule):
 @pytest.mark.parametrize(
     ("schedule", "error", "message"),
     [
-        (Exponential(0.0), ValueError, r"decay is 0.0; numbers in \(0, 1\]"),
-        (Exponential(1.1), ValueError, r"decay is 1.1; numbers in \(0, 1\]"),
+        (ExponentialDecay(0.0), ValueError, r"decay is 0.0; numbers in \(0, 1\]"),
+        (ExponentialDecay(1.1), ValueError, r"decay is 1.1; numbers in \(0, 1\]"),
         (OnPlateau(factor=1.0), ValueError, r"factor is 1.0; numbers in \(0, 1\)"),
         (OnPlateau(patience=0), ValueError, "patience is 0; integers from 1"),
         ("halve", TypeError, r"schedule is 'halve'; a schedule such as HalveOnRise\(\), or None, is accepted"),
