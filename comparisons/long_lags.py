@@ -259,7 +259,7 @@ def coins(quick):
     training = list(coin_series(N_COINS, N_COIN_TOSSES, np.random.default_rng(0)))
     test = coin_series(N_TEST_COINS, N_TEST_TOSSES, np.random.default_rng(1))
     test = Sequences.wrap(list(test)).given_past(LAGS[1])
-    n_epochs, rows, figures = 3 if quick else 10, [], []
+    n_epochs, rows, figures = 6 if quick else 10, [], []
     for known, words in enumerate(("neither lag", "lag 3", "lags 3 and 8")):
         rows.append([f"coins: {words} known", "", "", f"{coin_floor(known):.4f} nats a step", ""])
     for cell, truncation, stated, within in coin_runs(quick):
