@@ -140,8 +140,9 @@ def main():
         ),
         f"nats a step, summed over the 88 notes; mean over seeds {seeds}; the EM iterate and the epoch are chosen "
         "on the validation pieces;",
-        "HMM: states start near different chords drawn from the training pieces, pseudo-count of notes 0.07 and of "
-        "transitions 0.15 (256 states: 0.02 and 0.1);",
+        "HMM: states start near different chords drawn from the training pieces; pseudo-counts of notes and moves: "
+        + ", ".join(f"{notes} and {transitions} ({k} states)" for k, (notes, transitions, *_) in CHAINS.items())
+        + ";",
         "networks: Adam, the rate 0.01 (GRU 0.005), batches of 16 pieces (mixture of 16 for jsb: 8), dropout below "
         f"the output 0.3 to 0.5, patience {PATIENCE}, gradient clipped at norm 1,",
         "float32; settings of networks chosen on the validation pieces with seed 0, those of HMMs with all three seeds",

@@ -5,6 +5,7 @@ import numpy as np
 from . import kneser_ney
 from .arrays import map_arrays
 from .base import SequenceModel
+from .checks import check_count
 from .emissions import CategoricalParameters
 from .emissions.helpers import refuse_past
 from .forms import MISSING
@@ -111,8 +112,7 @@ class MarkovChain(SequenceModel):
         return super()._learn_data(sequences, name)
 
     def _fit(self, sequences, validation, weights):
-        if not (isinstance(self.order, int | np.integer) and self.order >= 1):
-            raise ValueError(f"order is {self.order!r}; integers from 1 are accepted")
+        check_count("order", self.order)
         if weights is None:
             weights = np.ones(len(sequences))
         sequences, weights = sequences[weights > 0], weights[weights > 0]

@@ -4,11 +4,12 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .arrays import map_arrays
+from .checks import check_count
 from .emissions.categorical import Categorical, CategoricalParameters
 from .forms import as_context
 from .predictive import Predictive
 
-__all__ = ["N_PATHS", "Forecasting", "Stream", "check_count", "point_of"]
+__all__ = ["N_PATHS", "Forecasting", "Stream", "point_of"]
 
 N_PATHS = 1000  # sampled paths behind a forecast that has no closed form
 
@@ -201,12 +202,6 @@ class Stream:
         term = float(self.predictive.log_density_of(self._seen)[0])
         self._belief = self._model.update(self._belief, self._seen)
         return term
-
-
-def check_count(name, value):
-    """Raise a ValueError unless an argument is an integer from 1."""
-    if not (isinstance(value, int | np.integer) and value >= 1):
-        raise ValueError(f"{name} is {value!r}; integers from 1 are accepted")
 
 
 def point_of(predictive):

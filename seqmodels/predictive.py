@@ -3,6 +3,7 @@
 import numpy as np
 
 from .arrays import choose, map_arrays
+from .checks import check_count
 
 __all__ = ["Predictive"]
 
@@ -188,8 +189,8 @@ def reshaped(probabilities, temperature=1.0, top_k=None, top_p=None):
     """
     if not temperature > 0:
         raise ValueError(f"temperature is {temperature!r}; positive numbers are accepted")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k is {top_k!r}; integers from 1 are accepted")
+    if top_k is not None:
+        check_count("top_k", top_k)
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p is {top_p!r}; numbers in (0, 1] are accepted")
     with np.errstate(divide="ignore"):

@@ -6,7 +6,7 @@ import pathlib
 import seqmodels
 
 SOURCES = pathlib.Path(seqmodels.__file__).parent
-FOUNDATION = {"jit", "simd", "products", "arrays", "threads", "forms", "sequences", "predictive"}
+FOUNDATION = {"checks", "jit", "simd", "products", "arrays", "threads", "forms", "sequences", "predictive"}
 CONTRACT = {"base", "forecasts", "emissions"}
 MODELS = {"baselines": "baselines", "kneser_ney": "baselines", "hmm": "hmm", "rnn": "rnn"}  # module -> room
 

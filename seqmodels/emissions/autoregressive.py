@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import LONGEST_VECTOR, aligned, mean_and_variance, padded, padded_width, vector_length
+from ..checks import check_count
 from ..jit import kernel
 from ..simd import load, number, store
 from .base import Emission
@@ -56,8 +57,7 @@ class AutoregressiveGaussian(Emission):
         self.order = order
 
     def check(self, sequences, name="X"):
-        if not (isinstance(self.order, int | np.integer) and self.order >= 1):
-            raise ValueError(f"order is {self.order!r}; integers from 1 are accepted")
+        check_count("order", self.order)
         super().check(sequences, name)
 
     def given(self, parameters, past):

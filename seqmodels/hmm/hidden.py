@@ -6,7 +6,8 @@ import numpy as np
 from scipy.special import logsumexp
 
 from ..base import SequenceModel
-from ..forecasts import N_PATHS, Stream, check_count, point_of
+from ..checks import check_count
+from ..forecasts import N_PATHS, Stream, point_of
 from .decoding import decode, log_probabilities_of
 from .inference import posterior_of
 from .k_best import k_best

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import xlogy
 from sklearn.base import BaseEstimator
 
+from ..checks import check_count
 from .rescaled import SMALLEST_TRANSITION
 from .stationary import stationary_distribution, transition_with_starts
 
@@ -233,8 +234,7 @@ class LeftToRight(Ergodic):
         self.fixed = fixed
 
     def check(self, n_states):
-        if not (isinstance(self.skip, int | np.integer) and self.skip >= 0):
-            raise ValueError(f"skip is {self.skip!r}; integers from 0 are accepted")
+        check_count("skip", self.skip, 0)
         super().check(n_states)
 
     def possible(self, n_states):

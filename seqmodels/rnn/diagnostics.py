@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import clone
 
-from ..forecasts import check_count
+from ..checks import check_count
 from ..threads import one_blas_thread
 from .dropout import Dropout
 from .layers import OUTPUT

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import clone
 
 from ..base import SequenceModel, mean_term
+from ..checks import check_count, check_n_jobs
 from .bidirectional import Bidirectional
 from .cells import LSTM, Cell
 from .context import ContextInput
@@ -35,8 +36,7 @@ class Estimation:
     """What an RNN does to be fitted."""
 
     def fit(self, X, y=None, *, validation=None, lengths=None, sample_weight=None, context=None):
-        onwards = bool(self.warm_start) and hasattr(self, "_network")
-        return self._learn(self._fit, X, lengths, sample_weight, validation, onwards, context)
+        return self._learn(self._fit, X, lengths, sample_weight, validation, self._goes_on, context)
 
     fit.__doc__ = SequenceModel.fit.__doc__
 
@@ -67,6 +67,11 @@ class Estimation:
             self._fit_partly, X, lengths, sample_weight, onwards=hasattr(self, "_network"), context=context
         )
 
+    @property
+    def _goes_on(self):
+        """Whether `fit` starts from the weights that are there."""
+        return bool(self.warm_start) and hasattr(self, "_network")
+
     def _fit(self, sequences, validation, weights):
         cells, optimizer = self._checked_hyperparameters()
         generator = np.random.default_rng(self.random_state)
@@ -74,8 +79,7 @@ class Estimation:
         if validation is None:
             sequences, validation, weights = self._hold_out(sequences, weights, generator)
         row_weights = None if weights is None else np.repeat(weights, sequences.lengths)
-        onwards = bool(self.warm_start) and hasattr(self, "_network")
-        self._begin(sequences, cells, row_weights, generator, onwards)
+        self._begin(sequences, cells, row_weights, generator, self._goes_on)
         self.history_, self._progress = [], None
 
         def validate(vector):
@@ -128,16 +132,15 @@ class Estimation:
 
     def _begin(self, sequences, cells, row_weights, generator, onwards):
         """The network and its weights, as they are or newly made."""
+        embedding = embedding_for(sequences, self.family_.symbolic_columns, self.embedding, self.dtype)
         if onwards:
             self._check_same_network(cells)
-            embedding = embedding_for(sequences, self.family_.symbolic_columns, self.embedding, self.dtype)
             if not may_go_on(embedding, self._network.embedding, self.embedding is not None):
                 raise ValueError("embedding is not that of the weights from which training goes on")
             self._network = self._network.with_penalty(self.jacobian_penalty)
             vector = self._weights.copy()
         else:
             self.marginal_ = self.family_.fit_marginal(sequences, row_weights)
-            embedding = embedding_for(sequences, self.family_.symbolic_columns, self.embedding, self.dtype)
             inputs = input_for(sequences, self.dtype, None if embedding is None else embedding.columns)
             context = None if sequences.context is None else ContextInput(sequences.context, self.dtype)
             network = Network(inputs, cells, self.family_, self.marginal_, self.dtype, context, embedding)
@@ -191,17 +194,14 @@ class Estimation:
         if not cells:
             raise ValueError("cell is an empty list; at least one layer is needed")
         for name, least in (("max_epochs", 0), ("batch_size", 1), ("patience", 1)):
-            value = getattr(self, name)
-            if not (isinstance(value, int | np.integer) and value >= least):
-                raise ValueError(f"{name} is {value!r}; integers from {least} are accepted")
+            check_count(name, getattr(self, name), least)
         if not (self.truncation is None or (isinstance(self.truncation, int | np.integer) and self.truncation >= 1)):
             raise ValueError(f"truncation is {self.truncation!r}; integers from 1 and None are accepted")
         for name in ("clip_norm", "clip_value"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value!r}; positive numbers and None are accepted")
-        if not (self.n_jobs is None or (isinstance(self.n_jobs, int | np.integer) and self.n_jobs != 0)):
-            raise ValueError(f"n_jobs is {self.n_jobs!r}; None and integers but 0 are accepted")
+        check_n_jobs(self.n_jobs)
         for name in ("validation_fraction", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; numbers in [0, 1) are accepted")

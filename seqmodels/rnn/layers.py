@@ -72,8 +72,8 @@ class Stack:
         axes = {}
         for layer, cell in enumerate(self.cells):
             gates = Axis(cell.n_gates, cell.n_hidden)
-            axes |= {(layer, "input"): (Axis(1, n_inputs), gates), (layer, "bias"): (gates,)}
-            axes |= {(layer, name): own for name, own in cell.recurrent_axes().items()}
+            of_cell = {"bias": (gates,)} | cell.axes(n_inputs)  # gradients of a bias are added up in any case
+            axes |= {(layer, name): own for name, own in of_cell.items()}
             if n_context and layer == 0:
                 axes[0, "context"] = Axis(1, n_context), gates
             n_inputs = cell.n_outputs

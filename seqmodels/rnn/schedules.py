@@ -4,6 +4,8 @@ import math
 
 from sklearn.base import BaseEstimator
 
+from ..checks import check_count
+
 __all__ = ["ExponentialDecay", "HalveOnRise", "OnPlateau", "Schedule"]
 
 
@@ -80,8 +82,7 @@ class OnPlateau(Schedule):
         """Raise a ValueError where a hyperparameter is out of range."""
         if not 0 < self.factor < 1:
             raise ValueError(f"factor is {self.factor!r}; numbers in (0, 1) are accepted")
-        if not (isinstance(self.patience, int) and self.patience >= 1):
-            raise ValueError(f"patience is {self.patience!r}; integers from 1 are accepted")
+        check_count("patience", self.patience)
 
     def begin(self, loss=math.inf):
         """The factor, the lowest loss, and the epochs since."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ...checks import check_count
 from ...products import aligned, pack, pack_transposed, padded, panels_for
 from ...simd import panel_width
 from ..initialisation import KINDS, initial
@@ -49,7 +50,7 @@ class Cell(BaseEstimator):
 
     def check(self):
         """Raise a ValueError where a hyperparameter is out of range."""
-        self.check_count("n_hidden", 1)
+        check_count("n_hidden", self.n_hidden)
         self.check_choice("init", KINDS)
 
     def check_choice(self, name, accepted):
@@ -57,12 +58,6 @@ class Cell(BaseEstimator):
         value = getattr(self, name)
         if value not in accepted:
             raise ValueError(f"{name} is {value!r}; {', '.join(map(repr, accepted))} are accepted")
-
-    def check_count(self, name, least):
-        """Raise a ValueError where a hyperparameter is no integer from `least` on."""
-        value = getattr(self, name)
-        if not (isinstance(value, int | np.integer) and value >= least):
-            raise ValueError(f"{name} is {value!r}; integers from {least} are accepted")
 
     def kernels(self):
         """The :class:`~seqmodels.rnn.recurrence.Kernels` that ``unroll`` made of the cell."""

@@ -47,8 +47,7 @@ class GRU(Cell):
 
     def check(self):
         super().check()
-        if self.reset not in ("after", "before"):
-            raise ValueError(f"reset is {self.reset!r}; 'after' and 'before' are accepted")
+        self.check_choice("reset", ("after", "before"))
 
     @property
     def additive(self):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...checks import check_count
 from ...jit import inline_here
 from ...products import add_outer, add_product, padded
 from ...simd import load, store
@@ -64,8 +65,8 @@ class ProjectedLSTM(Cell):
 
     def check(self):
         super().check()
-        self.check_count("n_projected", 1)
-        self.check_count("n_unrecurrent", 0)
+        check_count("n_projected", self.n_projected)
+        check_count("n_unrecurrent", self.n_unrecurrent, 0)
 
     def recurrent_axes(self):
         H = self.n_hidden
