@@ -38,7 +38,7 @@ def em_seconds(K, T, N, repeats):
 
 def lstm_seconds(H, B, T, repeats):
     """Seconds of one update."""
-    side = speed_rnn.long_enough(lambda n: speed_rnn.training_side("LSTM", H, B, T, n))
+    side = speed_rnn.long_enough(lambda n: speed_rnn.training_side(speed_rnn.LSTM(H), B, T, n))
     return [side() for _ in range(repeats)]
 
 

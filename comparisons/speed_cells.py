@@ -6,21 +6,10 @@ No cell may take more than 1.5 times as long. An LSTM of its size has as many un
 all memories, the cell has 13 / 4 or 7 / 4 times as many recurrent weights, and an LSTM of its size has as many weights.
 """
 
-from common import (
-    N_THREADS,
-    Row,
-    finish_speed,
-    hold_to_two_processors,
-    in_turns,
-    print_surroundings,
-    speed_parser,
-    wanted,
-)
-from speed_rnn import N_SYMBOLS, TIMING, as_sequences, long_enough, sequences
+from common import Row, finish_speed, hold_to_two_processors, in_turns, print_surroundings, speed_parser, wanted
+from speed_rnn import N_SYMBOLS, TIMING, long_enough, training_side
 
-from seqmodels import RNN
-from seqmodels.emissions import Categorical
-from seqmodels.rnn import GRU, LSTM, Adam, CoupledLSTM, Elman, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM
+from seqmodels.rnn import GRU, LSTM, CoupledLSTM, Elman, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM
 
 H, B, T = 64, 16, 50
 FLOOR = 0.667  # 1 / 1.5
@@ -45,25 +34,13 @@ CELLS = {
 QUICK = {"CoupledLSTM", "LayerNormLSTM"}
 
 
-def training_side(cell, n):
-    """Seconds of one update, from the second epoch over n batches."""
-    data = as_sequences(sequences(n * B, T))
-    model = RNN(
-        cell, Categorical(0.5, unknown="error"), optimizer=Adam(0.01), n_jobs=N_THREADS, batch_size=B, max_epochs=2,
-        clip_norm=None, validation_fraction=0, random_state=0,
-    )  # fmt: skip
-
-    def side():
-        history = model.fit(data).history_
-        return (history[2]["seconds"] - history[1]["seconds"]) / n
-
-    return side
-
-
 def row(name, cell, lstm, repeats):
     """Let a cell and an LSTM take turns."""
     timings, others = in_turns(
-        {"ours": long_enough(lambda n: training_side(cell, n)), "peer": long_enough(lambda n: training_side(lstm, n))},
+        {
+            "ours": long_enough(lambda n: training_side(cell, B, T, n)),
+            "peer": long_enough(lambda n: training_side(lstm, B, T, n)),
+        },
         repeats,
     )
     print(name, flush=True)

@@ -90,10 +90,10 @@ def learning_rate(units):
     return min(0.01, 0.64 / units)
 
 
-def network(kind, units, batch, epochs):
+def network(cell, batch, epochs):
     """A network that trains on every sequence, unclipped."""
     return RNN(
-        CELLS[kind](units), Categorical(0.5, unknown="error"), optimizer=Adam(learning_rate(units)), n_jobs=N_THREADS,
+        cell, Categorical(0.5, unknown="error"), optimizer=Adam(learning_rate(cell.n_hidden)), n_jobs=N_THREADS,
         batch_size=batch, max_epochs=epochs, clip_norm=None, validation_fraction=0, random_state=0,
     )  # fmt: skip
 
@@ -109,18 +109,18 @@ def peer_like(model, package, kind, units):
 # -------------------------------------------------------------------- training
 
 
-def losses_of_ours(kind, units, batch, arrays, n_updates):
+def losses_of_ours(cell, batch, arrays, n_updates):
     """Losses before each of some updates, all on the same batch."""
-    history = network(kind, units, batch, n_updates).fit(as_sequences(arrays)).history_
+    history = network(cell, batch, n_updates).fit(as_sequences(arrays)).history_
     return [-record["train"] for record in history[1:]]
 
 
-def training_side(kind, units, batch, length, n):
+def training_side(cell, batch, length, n):
     """Seconds of one update of ours, from the second epoch over n batches."""
     data = as_sequences(sequences(n * batch, length))
 
     def side():
-        history = network(kind, units, batch, 2).fit(data).history_
+        history = network(cell, batch, 2).fit(data).history_
         return (history[2]["seconds"] - history[1]["seconds"]) / n
 
     return side
@@ -142,14 +142,14 @@ def peer_training_side(peer, batch, length, n):
 
 def training_row(name, kind, units, batch, length, limits, repeats, package):
     """Time an update on both sides, after a comparison of the losses."""
-    arrays = sequences(batch, length)
-    untrained = network(kind, units, batch, 0).fit(as_sequences(arrays))
+    arrays, cell = sequences(batch, length), CELLS[kind](units)
+    untrained = network(cell, batch, 0).fit(as_sequences(arrays))
     peer = peer_like(untrained, package, kind, units)
     data = peer.batch(arrays)
     theirs = [float(peer.update(data)) for _ in range(4)]
-    difference = relative_difference(losses_of_ours(kind, units, batch, arrays, 4), theirs)
+    difference = relative_difference(losses_of_ours(cell, batch, arrays, 4), theirs)
     sides = {
-        "ours": long_enough(lambda n: training_side(kind, units, batch, length, n)),
+        "ours": long_enough(lambda n: training_side(cell, batch, length, n)),
         "peer": long_enough(lambda n: peer_training_side(peer, batch, length, n)),
     }
     return row(name, sides, difference, limits, repeats, package)
@@ -191,7 +191,7 @@ def repeated(function, n):
 def trained(units, batch, length):
     """A network after some updates, whose outputs are no longer those of its marginal."""
     arrays = sequences(batch, length)
-    model = network("LSTM", units, batch, 3).fit(as_sequences(arrays))
+    model = network(LSTM(units), batch, 3).fit(as_sequences(arrays))
     return model, peer_like(model, "torch", "LSTM", units), arrays
 
 

@@ -194,7 +194,7 @@ def test_peers_start_from_our_weights():
     import speed_rnn
     from rnn_problem import Weights
 
-    model = speed_rnn.network("LSTM", 8, 2, 0).fit(speed_rnn.as_sequences(speed_rnn.sequences(2, 5)))
+    model = speed_rnn.network(speed_rnn.LSTM(8), 2, 0).fit(speed_rnn.as_sequences(speed_rnn.sequences(2, 5)))
     weights, V = Weights(model, speed_rnn.N_SYMBOLS), speed_rnn.N_SYMBOLS
     assert weights.input.shape == (32, V + 1) and weights.n_hidden == 8
     np.testing.assert_array_equal(weights.input[:, V], model.weights_["weight_ih_l0"][:, V + 2])

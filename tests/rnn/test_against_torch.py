@@ -1,8 +1,7 @@
 """Outputs and gradients of layers against PyTorch, from the same weights, on ragged batches.
 
 PyTorch is no part of any extra, and these tests are skipped without it. They were run with the CPU build of PyTorch
-2.13: ``pip install torch --index-url https://download.pytorch.org/whl/cpu``, then ``pytest
-tests/rnn/test_against_torch.py``, and once more with ``NUMBA_DISABLE_JIT=1`` for double precision.
+2.13 in the environment: ``pytest tests/rnn/test_against_torch.py``.
 """
 
 import numpy as np
@@ -12,7 +11,6 @@ from seqmodels.rnn import GRU, LSTM, Elman, ProjectedLSTM
 from seqmodels.rnn.packing import Batch, longest_first
 
 from .stacks import Driven, random_weights
-from .variants import interpreted
 
 torch = pytest.importorskip("torch", reason="the CPU build of PyTorch is not installed")
 I, H = 3, 17
@@ -61,7 +59,7 @@ def of_torch(peer, x, d_top, batch):
     return outputs.detach().numpy(), gradients
 
 
-@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=interpreted)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", CELLS)
 def test_two_layers_equal_those_of_pytorch(kind, dtype, rng):
     cells, offsets = [CELLS[kind][0]() for _ in range(2)], np.cumsum([0, *LENGTHS])

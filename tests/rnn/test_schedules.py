@@ -56,7 +56,7 @@ def test_a_plateau_lowers_the_rate(losses, first, expected):
 
 def test_a_plateau_is_that_of_pytorch(rng):
     """Whose patience is one less: it counts the epochs that are borne."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch is not part of the extra `test`")
     for patience in (1, 2, 4):
         losses = rng.normal(size=60) + np.linspace(2, 0, 60)
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
