@@ -50,7 +50,6 @@ class AutoregressiveGaussian(Emission):
     """
 
     Parameters = AutoregressiveGaussianParameters
-    absolute = True  # about centres that are not estimated
     for_networks = False
 
     def __init__(self, order=1):
@@ -124,6 +123,13 @@ class AutoregressiveGaussian(Emission):
         )
         warn_at_floor(best.variances / floor)
         return best
+
+    def rebased(self, statistics, old, new):
+        """Sums about other centres: training does not move these, users may."""
+        shift = old.centres - new.centres  # what is added to deviations
+        moves = np.broadcast_to(np.eye(self.order + 2), statistics.products.shape).copy()
+        moves[..., 1:, 0] = shift[..., None]
+        return AutoregressiveGaussianStatistics(moves @ statistics.products @ np.swapaxes(moves, -1, -2))
 
     def _overall_variance(self, products, centres):
         """Variance (D,) of each column over all states."""

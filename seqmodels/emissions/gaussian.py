@@ -182,6 +182,11 @@ class Gaussian(Emission):
         return np.where(constant, variance_of_a_constant(mean), variances)
 
     def check_parameters(self, parameters):
+        means, covariances = parameters
+        own = self._shape.rough(np.ones(means.shape[-1] if means.ndim else 1)).shape[1:]
+        if covariances.shape[covariances.ndim - len(own) :] != own:
+            accepted = ", ".join(["..."] + [str(n) for n in own])
+            raise ValueError(f"emission has covariances of shape {covariances.shape}; {self!r} takes ({accepted})")
         variances = self._shape.smallest_variances(parameters.covariances)
         refuse(~(variances > 0), variances, "positive (co)variances")
 

@@ -77,10 +77,10 @@ def record_of(iteration, objective, train, began, validation=None):
 
 
 @contextmanager
-def each_warning_once(stacklevel=4):
-    """What every iteration would say again is said once, at the end."""
+def each_warning_once():
+    """What every iteration would say again is said once, at the end, of the line that calls ``fit``."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
     for category, text in dict.fromkeys((w.category, str(w.message)) for w in caught):
-        warnings.warn(text, category, stacklevel=stacklevel)
+        warnings.warn(text, category, stacklevel=6)  # over this, contextlib, _fit, _learn and fit

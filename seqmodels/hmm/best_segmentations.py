@@ -7,7 +7,7 @@ import numpy as np
 from ..jit import inline, kernel
 from ..simd import largest, load, maximum, splat
 from .durations import PADDING
-from .segmentations import LARGE
+from .segmentations import LARGE, whole
 
 __all__ = ["Trace", "best_segmentations", "trace_for"]
 
@@ -86,7 +86,7 @@ def _begin(chain, trace, t):
         trace.before[j, t] = state
         trace.opened[j, width + t] = best - trace.sums[j]
         level = max(level, trace.ended[j, t], trace.beyond[j])
-    return np.floor(level) if level > -np.inf else 0.0
+    return whole(level)
 
 
 @inline

@@ -2,7 +2,8 @@
 
 A segment lasts d >= 1 steps, and d - 1 follows a family of counts, or of symbols, whose codes are d - 1. Up to the
 longest duration A that is told apart, probabilities are those of the family. P(duration >= A) is the family's as
-well; beyond, a segment ends at each step with probability 1 / A. As no parameter says how, EM is exact.
+well; beyond, a segment ends at each step with probability 1 / A. As no parameter says how, EM is exact, but for how
+coarse the grid of a tail is far beyond A.
 """
 
 from typing import NamedTuple
@@ -12,14 +13,18 @@ from sklearn.base import clone
 
 from ..arrays import map_arrays
 from ..emissions import Categorical, Emission
+from ..emissions.helpers import n_members
 from ..sequences import Sequences
+from .logarithms import logarithms_of
 
 __all__ = ["Durations", "checked_family", "durations_of", "maximize", "parameters_given", "starting_parameters"]
 
 PADDING = 8  # columns of tables come in vectors of this length
 BULK = 1e-12  # the share of a distribution that may lie beyond its tail's grid
 NEGLIGIBLE = 1e-18  # the share of a tail that may
-FARTHEST = 64  # how many times A the grid may reach
+FARTHEST = 64  # how many times A the grid may reach, count by count
+FINENESS = 64  # a block beyond is that part of its beginning long
+LARGEST = 1e15  # where blocks end
 
 
 class Durations(NamedTuple):
@@ -83,7 +88,7 @@ def _values(family, first, end):
 def durations_of(family, parameters, max_duration):
     """The tables of a family whose durations are told apart up to a maximum; with symbols there are no others."""
     longest = max_duration + 1 if family.symbolic else max_duration
-    K, width = _n_members(parameters), -(-longest // PADDING) * PADDING
+    K, width = n_members(parameters), -(-longest // PADDING) * PADDING
     mass, survivor = np.full((K, width), -np.inf), np.full((K, width), -np.inf)
     beyond = np.full(K, -np.inf)
     if not family.symbolic:
@@ -92,27 +97,20 @@ def durations_of(family, parameters, max_duration):
         mass[:, : longest - 1] = family.log_table(_values(family, 0, longest - 1), parameters).T
         downwards = np.column_stack([beyond, mass[:, longest - 2 :: -1]])
         survivor[:, : longest - 1] = np.logaddexp.accumulate(downwards, axis=1)[:, :0:-1]
-    with np.errstate(divide="ignore"):
-        leave, stay = np.log(1 / longest), np.log(1 - 1 / longest)
+    leave, stay = logarithms_of([1 / longest, 1 - 1 / longest])
     backwards = (np.ascontiguousarray(table[:, ::-1]) for table in (mass, survivor))
     reversed_mass, reversed_survivor = backwards
     return Durations(mass, reversed_mass, survivor, reversed_survivor, beyond, longest, float(leave), float(stay))
 
 
-def _n_members(parameters):
-    while isinstance(parameters, tuple):
-        parameters = parameters[0]
-    return len(parameters)
-
-
 def _tail(family, parameters, longest):
     """Durations from A on as a grid: values (E, 1) of the family, their shares (E, K), and log P(duration >= A) (K,).
 
-    The grid ends where nothing of weight is left. If that is too far, states last so much longer than A that it
-    makes no difference where they end.
+    The grid ends where nothing of weight is left. Of states that last so much longer than A that this is too far,
+    it goes on in blocks, each with the probability of all that is in it.
     """
     first, end, step = longest - 1, longest - 1, max(longest, 64)
-    log_total, tables = np.full(_n_members(parameters), -np.inf), []
+    log_total, tables = np.full(n_members(parameters), -np.inf), []
     while end < FARTHEST * max(longest, 64):
         table = family.log_table(_values(family, end, end + step), parameters)
         end, step = end + step, 2 * step
@@ -122,12 +120,28 @@ def _tail(family, parameters, longest):
         beyond = _beyond(family, parameters, end)
         if np.all((beyond < BULK) & (added <= log_total + np.log(NEGLIGIBLE))):
             break
+    values = _values(family, first, end)
+    if np.any(beyond >= BULK):
+        middles, log_table = _blocks(family, parameters, end)
+        values = np.concatenate([values, middles])
+        tables.append(log_table)
+        log_total = np.logaddexp(log_total, np.logaddexp.reduce(log_table, axis=0))
     log_table = np.concatenate(tables)
     shares = np.exp(log_table - np.where(np.isfinite(log_total), log_total, 0.0))
     survivor = _beyond(family, parameters, first)
-    with np.errstate(divide="ignore"):  # the sum is exact where probabilities are small, else their complement is
-        log_survivor = np.where(survivor > 1e-3, np.log(survivor), log_total)
-    return _values(family, first, end), shares, log_survivor
+    # the sum is exact where probabilities are small, else their complement is
+    log_survivor = np.where(survivor > 1e-3, logarithms_of(survivor), log_total)
+    return values, shares, log_survivor
+
+
+def _blocks(family, parameters, first):
+    """Counts from `first` on in blocks of growing length: their middles (E, 1), and log probabilities (E, K)."""
+    n = int(np.ceil(np.log(LARGEST / first) / np.log1p(1 / FINENESS)))
+    edges = np.floor(first * (1 + 1 / FINENESS) ** np.arange(n + 1))
+    beyond = np.array([_beyond(family, parameters, edge) for edge in edges])  # (E + 1, K)
+    beyond = np.where(beyond < BULK, 0.0, beyond)
+    n = 1 + int(np.argmax(~beyond[1:].any(axis=1))) if not beyond[-1].any() else n
+    return np.floor((edges[:n] + edges[1 : n + 1] - 1) / 2)[:, None], logarithms_of(beyond[:n] - beyond[1 : n + 1])
 
 
 def _beyond(family, parameters, count):

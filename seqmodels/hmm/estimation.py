@@ -7,9 +7,9 @@ import numpy as np
 from ..base import mean_term
 from . import inference
 from .ascent import each_warning_once
-from .freedom import Freedom
 from .hyperparameters import check_hyperparameters
-from .start import checked_start, starting_parameters
+from .restarts import Restarts
+from .start import check_shapes, checked_start, starting_parameters
 from .states import checked_states, refuse_impossible
 from .training import Parameters, TrainingData, check_fixed, train
 from .transitions import Ergodic
@@ -17,7 +17,7 @@ from .transitions import Ergodic
 __all__ = ["Estimation"]
 
 
-class Estimation:
+class Estimation(Restarts):
     """What an HMM does to be trained."""
 
     def fit(self, X, y=None, *, states=None, validation=None, lengths=None, sample_weight=None, context=None):
@@ -43,35 +43,34 @@ class Estimation:
             As for every model.
         """
         estimate = functools.partial(self._fit, states=states, lengths=lengths)
-        onwards = bool(self.warm_start) and hasattr(self, "emission_")
-        return self._learn(estimate, X, lengths, sample_weight, validation, onwards, context)
+        return self._learn(estimate, X, lengths, sample_weight, validation, self._goes_on, context)
+
+    @property
+    def _goes_on(self):
+        """Whether `fit` starts from the parameters that are there."""
+        return bool(self.warm_start) and hasattr(self, "emission_")
 
     def _fit(self, sequences, validation, weights, states=None, lengths=None):
         chain, states = self._checked(sequences, weights, states, lengths)
         data = TrainingData.of(sequences, self.family_, weights, states)
-        if self.warm_start and hasattr(self, "emission_"):
+        if self._goes_on:
             starts = [self._present_parameters(chain, sequences, states)]
         else:
             generators = np.random.default_rng(self.random_state).spawn(self.n_init)
             starts = (self._made_up(chain, sequences, data, states, generator) for generator in generators)
+        validate = None if validation is None else self._validator(validation)
+
+        def train_from(start):
+            return train(
+                start, self.family_, chain, data, max_iter=self.max_iter, tol=self.tol, training=self.training,
+                fixed=self.fixed, validate=validate, report=self._take_and_report, n_jobs=self.n_jobs,
+                memory=self.memory,
+            )  # fmt: skip
+
         before = getattr(self, "_freedom", None) if self.warm_start else None
-        validate, best = None if validation is None else self._validator(validation), None
-        with each_warning_once(stacklevel=6):
-            for start in starts:
-                self._freedom, self.history_ = Freedom.of(chain, self.fixed, start, start, before), []
-                run = train(
-                    start, self.family_, chain, data, max_iter=self.max_iter, tol=self.tol, training=self.training,
-                    fixed=self.fixed, validate=validate, report=self._take_and_report, n_jobs=self.n_jobs,
-                    memory=self.memory,
-                )  # fmt: skip
-                if best is None or run.value > best.value:
-                    best = run
-        self._take(best.parameters)
-        self._freedom = Freedom.of(chain, self.fixed, start, best.parameters, before)
+        with each_warning_once():
+            self._take_best_run(train_from, starts, chain, before)
         self._online = None
-        self.history_ = best.records
-        self.n_iter_ = len(best.records) - 1
-        self.converged_ = best.converged
 
     def _checked(self, sequences, weights, states, lengths):
         """The chain, and known states (M,) or None, once all that training is asked to do makes sense."""
@@ -94,6 +93,8 @@ class Estimation:
         """The parameters of the model, checked: they may have been assigned."""
         given = {"initial": self.initial_, "transition": self.transition_, "emission": self.emission_}
         initial, transition, emission = checked_start(given, self.n_states, self.family_).values()
+        if not (self.family_.symbolic or self.family_.symbolic_columns):  # of symbols, there may be others by now
+            check_shapes(emission, self.family_.rough(sequences), "emission_")
         initial, transition = chain.begin(initial, transition, {"transition"})
         if states is not None:
             refuse_impossible(states, sequences, initial, transition)
@@ -101,10 +102,6 @@ class Estimation:
 
     def _take(self, parameters):
         self.initial_, self.transition_, self.emission_ = parameters
-
-    def _take_and_report(self, parameters, record):
-        self._take(parameters)
-        return self._report(record)
 
     def _validator(self, validation):
         values, rows = self.family_.distinct(self.family_.with_past(validation))

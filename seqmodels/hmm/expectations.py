@@ -174,7 +174,7 @@ def careful_expectations(initial, transition, log_table, rows, offsets, weights,
         result.pairs[...] *= transition
     left = which[~done[which]]
     if len(left):
-        with np.errstate(divide="ignore"):
-            chain = np.log(initial), np.log(transition), np.log(transposed), transition, transposed
+        logs = map(logarithms.logarithms_of, (initial, transition, transposed))
+        chain = *logs, transition, transposed
         logarithms.expectations(*chain, log_table, rows, offsets, weights, left, result)
     return result

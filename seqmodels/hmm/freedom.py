@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Freedom"]
+__all__ = ["ON_CHAIN", "Freedom"]
 
 ON_CHAIN = "initial", "transition"
 
@@ -18,7 +18,7 @@ class Freedom(NamedTuple):
 
     held: tuple  # of arrays (K,) and (K, K) of bool: not estimated
     vanished: tuple  # of bool: zero in the end, and not from the start
-    fixed: tuple  # names of parameters of the emission that were not estimated
+    fixed: tuple  # names of other parameters that were not estimated
 
     @classmethod
     def of(cls, chain, fixed, start, parameters, before=None):

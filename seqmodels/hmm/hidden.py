@@ -72,7 +72,9 @@ class HiddenStates(SequenceModel):
         return self._filtered(sequences)[0]
 
     def _ahead(self, beliefs, n_steps, n_samples, generator):
-        """Exact: the chain moves on, unobserved."""
+        """Exact: the chain moves on, unobserved. Where observations depend on those before, from sampled paths."""
+        if self.family_.order:
+            return super()._ahead(beliefs, n_steps, n_samples, generator)
         found = [self.predictive(beliefs)]
         for _ in range(n_steps - 1):
             beliefs = self._moved(beliefs)
@@ -80,7 +82,9 @@ class HiddenStates(SequenceModel):
         return found
 
     def _point_forecasts(self, beliefs, n_steps, generator):
-        """All sequences at once."""
+        """All sequences at once, where that takes no paths."""
+        if self.family_.order:
+            return super()._point_forecasts(beliefs, n_steps, generator)
         return np.stack([point_of(each) for each in self._ahead(beliefs, n_steps, N_PATHS, generator)], axis=1)
 
     def sample(
@@ -112,7 +116,10 @@ class HiddenStates(SequenceModel):
             values = np.concatenate([np.repeat(past[None], n_sequences, axis=0), values], axis=1)
         offsets = np.arange(n_sequences + 1) * values.shape[1]
         sequences = replace(self._template, values=values.reshape(-1, values.shape[2]), offsets=offsets)
-        return samples, [paths[0, -length:] for paths in self._sampled_paths(sequences, 1, generator)]
+        found = self._sampled_paths(sequences, 1, generator)
+        if any(paths is None for paths in found):  # whatever follows
+            raise ValueError("prefix has probability zero under the model; it has no path to draw")
+        return samples, [paths[0, -length:] for paths in found]
 
     def sample_paths(self, X, n=1, *, random_state=None, lengths=None):
         """Paths of hidden states drawn from their distribution given each whole sequence.

@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..arrays import map_arrays
-from ..base import SequenceModel
 from ..emissions import Emission
 from ..predictive import Predictive
 from . import beliefs, inference
@@ -52,7 +51,7 @@ class HMM(Estimation, OnlineTraining, OrderedStates, Paths):
         same for any number.
     warm_start : bool
         Go on from the present parameters at the next ``fit``, in place of `init` and `n_init`; symbols keep their
-        codes.
+        codes. Initial probabilities that the chain rules out, or ties to the transitions, are replaced by its own.
     memory : {"fast", "low"}
         With "low", no more than a few tiles of a long sequence are held at a time in training, which takes up to
         twice as long.
@@ -174,12 +173,6 @@ class HMM(Estimation, OnlineTraining, OrderedStates, Paths):
 
     def _moved(self, states):
         return beliefs.moved(states, np.asarray(self.transition_, dtype=float))
-
-    def _ahead(self, beliefs, n_steps, n_samples, generator):
-        """Exact, where the family looks at nothing before; else from sampled paths."""
-        if self.family_.order:
-            return SequenceModel._ahead(self, beliefs, n_steps, n_samples, generator)
-        return super()._ahead(beliefs, n_steps, n_samples, generator)
 
     def _states_given(self, belief, values):
         """``log p(z_t given x_<=t)``, (n, K); an impossible observation is passed over."""

@@ -64,7 +64,7 @@ class OnlineTraining:
         """
 
         def step(sequences, validation, weights):
-            with each_warning_once(stacklevel=6):
+            with each_warning_once():
                 self._step(sequences, weights, states, lengths)
 
         return self._learn(step, X, lengths, sample_weight, onwards=hasattr(self, "emission_"))

@@ -54,7 +54,7 @@ class OrderedStates:
         check_is_fitted(self, "emission_")
         order = self._order_by(by) if isinstance(by, str) else np.asarray(by)
         K = len(self.initial_)
-        if order.shape != (K,) or not np.array_equal(np.sort(order), np.arange(K)):
+        if order.dtype.kind not in "iu" or order.shape != (K,) or not np.array_equal(np.sort(order), np.arange(K)):
             raise ValueError(f"by is {by!r}; each of the states 0 to {K - 1} once, or a name, is accepted")
         self.initial_ = np.asarray(self.initial_)[order]
         self.transition_ = np.asarray(self.transition_)[np.ix_(order, order)]

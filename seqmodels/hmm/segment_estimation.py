@@ -7,8 +7,8 @@ from ..emissions import Poisson
 from ..emissions.helpers import refuse_past
 from . import durations
 from .ascent import climb, each_warning_once
-from .freedom import Freedom
 from .hyperparameters import check_hyperparameters
+from .restarts import Restarts
 from .segment_training import starting_point, steps_of
 from .start import checked_start
 from .training import TrainingData, check_fixed
@@ -20,7 +20,7 @@ LONGEST_BY_ITSELF = 1000  # durations that are told apart where the user does no
 SHORTEST_BY_ITSELF = 10  # of counts: where sequences are short, what comes after them still ends as the family says
 
 
-class SegmentEstimation:
+class SegmentEstimation(Restarts):
     """What a semi-Markov model does to be trained."""
 
     def _fit(self, sequences, validation, weights):
@@ -37,20 +37,18 @@ class SegmentEstimation:
         steps = steps_of(
             self.family_, self._duration_family, chain, self.fixed, self.max_duration_, data, self.n_jobs
         )  # fmt: skip
-        runs, validate = [], None if validation is None else self._validator(validation)
+        validate = None if validation is None else self._validator(validation)
+        generators = np.random.default_rng(self.random_state).spawn(self.n_init)
+        starts = (starting_point(self, chain, given, sequences, data, steps, generator) for generator in generators)
+
+        def climb_from(start):
+            return climb(
+                start, steps, data.n_scored, max_iter=self.max_iter, tol=self.tol, validate=validate,
+                report=self._take_and_report,
+            )  # fmt: skip
+
         with each_warning_once():
-            for generator in np.random.default_rng(self.random_state).spawn(self.n_init):
-                start = starting_point(self, chain, given, sequences, data, steps, generator)
-                self._freedom, self.history_ = Freedom.of(chain, self.fixed, start, start), []
-                run = climb(
-                    start, steps, data.n_scored, max_iter=self.max_iter, tol=self.tol, validate=validate,
-                    report=self._take_and_report,
-                )  # fmt: skip
-                runs.append((run, start))
-        best, start = max(runs, key=lambda pair: pair[0].value)
-        self._take(best.parameters)
-        self._freedom = Freedom.of(chain, self.fixed, start, best.parameters)
-        self.history_, self.n_iter_, self.converged_ = best.records, len(best.records) - 1, best.converged
+            self._take_best_run(climb_from, starts, chain)
 
     def _validator(self, validation):
         return lambda parameters: mean_term(self._filtered(validation, parameters)[0], validation)
@@ -77,8 +75,7 @@ class SegmentEstimation:
 
     def _checked_start(self, given):
         """Given parameters as arrays of the right shape, and the largest duration that they come with."""
-        others = {name: value for name, value in given.items() if name != "durations"}
-        checked = checked_start(others, self.n_states, self.family_)
+        checked = checked_start(given, self.n_states, self.family_, more=("durations",))
         if np.any(np.diagonal(checked.get("transition", np.zeros((1, 1))))):
             state = int(np.argmax(np.diagonal(checked["transition"]) > 0))
             raise ValueError(
@@ -93,7 +90,3 @@ class SegmentEstimation:
 
     def _take(self, parameters):
         self.initial_, self.transition_, self.durations_, self.emission_ = parameters
-
-    def _take_and_report(self, parameters, record):
-        self._take(parameters)
-        return self._report(record)

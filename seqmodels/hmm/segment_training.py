@@ -8,7 +8,7 @@ from . import durations, segments
 from .ascent import Steps, climb
 from .start import starting_parameters
 from .tables import source_of
-from .training import maximize_emission
+from .training import gathered, maximize_emission
 from .transitions import Ergodic
 
 __all__ = ["SemiMarkovParameters", "starting_point", "steps_of"]
@@ -34,17 +34,8 @@ def steps_of(family, duration_family, chain, fixed, max_duration, data, n_jobs):
         own = segments.chain_of(parameters.initial, parameters.transition, tables)
         source = source_of(family, data.values, data.rows, parameters.emission, len(parameters.initial))
         found, _ = segments.expectations(own, source, data.offsets, data.weights, n_jobs)
-        counted = data.weights > 0
-        impossible = np.isneginf(found.log_likelihood) & counted
-        if impossible.any():
-            raise ValueError(
-                f"X[{int(np.argmax(impossible))}] has probability zero under the parameters that EM has reached; "
-                "give the start of training (init) fewer zeros, or the emission a pseudo-count"
-            )
-        if family.discrete:
-            visits = family.sufficient_statistics(data.values, found.visits, parameters.emission)
-            found = found._replace(visits=visits)
-        return float(data.weights[counted] @ found.log_likelihood[counted]), (found, tables)
+        found = gathered(found, family, data, parameters.emission)
+        return float(data.weights @ found.log_likelihood), (found, tables)
 
     def log_prior(parameters):
         on_chain = chain.log_prior_of_chain(parameters.initial, parameters.transition)
@@ -56,7 +47,7 @@ def steps_of(family, duration_family, chain, fixed, max_duration, data, n_jobs):
         if "durations" not in fixed:
             lasting = durations.maximize(duration_family, lasting, tables, found.completed, found.censored)
         initial, transition = chain.update(found.starts, found.pairs, initial, transition, fixed)
-        emission = maximize_emission(found.visits, emission, family, [name for name in fixed if name != "durations"])
+        emission = maximize_emission(found.visits, emission, family, fixed)
         return SemiMarkovParameters(initial, transition, lasting, emission)
 
     return Steps(expect, log_prior, maximize)

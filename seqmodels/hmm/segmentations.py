@@ -17,7 +17,7 @@ from ..simd import exp, largest, load, maximum, splat, store, total, where_posit
 from .durations import PADDING
 from .logarithms import log_advance, log_sum
 
-__all__ = ["LARGE", "Chain", "Work", "add", "exponentials", "filtered", "forward", "work_for"]
+__all__ = ["LARGE", "Chain", "Work", "add", "exponentials", "filtered", "forward", "whole", "work_for"]
 
 LOWEST = -1e300  # any logarithm below is that of zero
 LARGE = 256.0  # of sums: numbers beyond are rounded to more than 3e-14
@@ -137,7 +137,7 @@ def _start(chain, work):
 
 
 @inline
-def _whole(level):
+def whole(level):
     """The next whole number below a logarithm, 0 for -inf."""
     return np.floor(level) if level > -np.inf else 0.0
 
@@ -168,7 +168,7 @@ def forward(chain, log_table, rows, work):
         for j in range(K):
             _see(chain, work, j, t, log_table[rows[t - 1], j] - work.scales[t - 1])
             level = max(level, work.ended[t, j], work.beyond[j, t])
-        work.scales[t] = _whole(level)
+        work.scales[t] = whole(level)
         _begin(chain, work, t)
     for j in range(K):
         work.vectors[0, j] = add(_within(chain, work, j, T), work.beyond[j, T])
@@ -202,7 +202,7 @@ def filtered(chain, log_table, rows, offsets, work, terms, filters, elapsed):
                 filters[m, j] = np.exp((filters[m, j] if possible else occupancy[j]) - now)
                 _see(chain, work, j, t, (likelihood[j] if possible else 0.0) - scale)
             before = now - scale
-            work.scales[t] = _whole(before)
+            work.scales[t] = whole(before)
             _begin(chain, work, t)
         if len(elapsed) == 0:
             continue

@@ -160,24 +160,28 @@ class SemiMarkovHMM(SegmentEstimation, HiddenStates):
     def expected_durations_(self):
         """The mean number of steps (K,) that each state lasts."""
         check_is_fitted(self, "emission_")
-        tables = self._tables_of(self.durations_)
+        tables, _ = self._tables_of(self.durations_)
         end = np.exp(tables.leave)
         return np.exp(tables.survivor).sum(axis=1) + np.exp(tables.beyond) / end
 
     # ------------------------------------------------------------ a belief is log p(z_t, its age given x_<t), (n, K, A)
 
     def _tables_of(self, parameters):
-        """Tables of durations; those that were made last are kept."""
+        """Tables of durations, and logarithms of their hazards; those that were made last are kept."""
         key = pickle.dumps((self.max_duration_, parameters))
-        if getattr(self, "_tables", (None, None))[0] != key:
+        if self.__dict__.get("_tables_for", (None,))[0] != key:
             tables = lengths_of_segments.durations_of(self._duration_family, parameters, self.max_duration_)
-            self._tables = key, tables, [logarithms_of(hazards) for hazards in tables.hazards()]
-        return self._tables[1]
+            self._tables_for = key, (tables, [logarithms_of(hazards) for hazards in tables.hazards()])
+        return self._tables_for[1]
+
+    def __getstate__(self):
+        return {name: value for name, value in super().__getstate__().items() if name != "_tables_for"}
 
     def start(self, n):
         """A first step in state z_1, n times."""
         check_is_fitted(self, "emission_")
-        belief = np.full((n, len(self.initial_), self._tables_of(self.durations_).longest), -np.inf)
+        tables, _ = self._tables_of(self.durations_)
+        belief = np.full((n, len(self.initial_), tables.longest), -np.inf)
         belief[:, :, 0] = logarithms_of(np.asarray(self.initial_, dtype=float))
         return belief
 
@@ -194,12 +198,8 @@ class SemiMarkovHMM(SegmentEstimation, HiddenStates):
         possible = mass > -np.inf
         return belief + (states - np.where(possible, mass, 0.0))[:, :, None]
 
-    def _log_hazards(self):
-        self._tables_of(self.durations_)
-        return self._tables[2]
-
     def _moved(self, states):
-        end, on = self._log_hazards()
+        _, (end, on) = self._tables_of(self.durations_)
         staying, belief = states + on, np.full_like(states, -np.inf)
         belief[:, :, 1:] = staying[:, :, :-1]
         belief[:, :, -1] = np.logaddexp(belief[:, :, -1], staying[:, :, -1])
@@ -211,7 +211,8 @@ class SemiMarkovHMM(SegmentEstimation, HiddenStates):
         """Whole segments, one step after the other; where symbols are reshaped, as in general."""
         if temperature != 1.0 or top_k is not None or top_p is not None:
             return super()._draw(belief, length, generator, temperature, top_k, top_p)
-        (n, _, A), (end, _), transition = belief.shape, self._log_hazards(), np.asarray(self.transition_)
+        (n, _, A), transition = belief.shape, np.asarray(self.transition_)
+        _, (end, _) = self._tables_of(self.durations_)
         state, age = np.divmod(choose(np.exp(belief).reshape(n, -1), generator), A)
         end = np.exp(end)
         emission = map_arrays(np.asarray, self.emission_)
@@ -230,7 +231,8 @@ class SemiMarkovHMM(SegmentEstimation, HiddenStates):
         if parameters is None:
             check_is_fitted(self, "emission_")
             parameters = SemiMarkovParameters(self.initial_, self.transition_, self.durations_, self.emission_)
-        chain = segments.chain_of(parameters.initial, parameters.transition, self._tables_of(parameters.durations))
+        tables, _ = self._tables_of(parameters.durations)
+        chain = segments.chain_of(parameters.initial, parameters.transition, tables)
         values, rows = self.family_.distinct(sequences.values)
         return chain, source_of(self.family_, values, rows, parameters.emission, len(parameters.initial))
 

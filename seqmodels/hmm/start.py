@@ -55,7 +55,7 @@ def starting_parameters(init, n_states, family, chain, sequences, data, states, 
     rough = family.rough(sequences)
     emission, rows = given.get("emission"), data.rows
     if emission is not None:
-        check_shapes(emission, rough)
+        check_shapes(emission, rough, "init['emission']")
         log_table = family.log_table(data.values, emission)
         shares = responsibilities_under(log_table if data.known is None else rule_out(log_table.copy(), data.known))
     elif chain.in_order:
@@ -150,12 +150,13 @@ def starting_transition(responsibilities, rows, offsets, generator):
 # -------------------------------------------------------------------- what users give
 
 
-def checked_start(given, n_states, family):
-    """Given parameters as arrays of the right shape; a dict with the same keys."""
-    unknown = set(given) - {"initial", "transition", "emission"}
+def checked_start(given, n_states, family, more=()):
+    """Given parameters as arrays of the right shape; a dict of those that every model has, of names and `more`."""
+    accepted = ("initial", "transition", *more, "emission")
+    unknown = set(given) - set(accepted)
     if unknown:
-        unknown = min(unknown, key=str)
-        raise ValueError(f"init has a key {unknown!r}; 'initial', 'transition' and 'emission' are accepted")
+        listed = ", ".join(map(repr, accepted[:-1])) + f" and {accepted[-1]!r}"
+        raise ValueError(f"init has a key {min(unknown, key=str)!r}; {listed} are accepted")
     checked = {}
     for name, shape in (("initial", (n_states,)), ("transition", (n_states, n_states))):
         if name in given:
@@ -186,13 +187,13 @@ def _one_a_state(emission, n_states):
     return emission
 
 
-def check_shapes(emission, rough):
+def check_shapes(emission, rough, name):
     """Raise a ValueError where an array of given parameters has not the shape that the data ask for."""
 
     def check(array, example):
         if array.shape[1:] != example.shape[1:]:
             raise ValueError(
-                f"init['emission'] has an array of shape {array.shape}; for these data "
+                f"{name} has an array of shape {array.shape}; for these data "
                 f"{(len(array), *example.shape[1:])} is accepted"
             )
 

@@ -6,12 +6,21 @@ import numpy as np
 
 from .ascent import Steps, climb
 from .expectations import counts_of_best_paths, expectations
+from .freedom import ON_CHAIN
 from .space import Space
 from .tables import source_of
 
-__all__ = ["Parameters", "TrainingData", "check_fixed", "expect", "log_prior", "maximize", "maximize_emission", "train"]
-
-ON_CHAIN = "initial", "transition"
+__all__ = [
+    "Parameters",
+    "TrainingData",
+    "check_fixed",
+    "expect",
+    "gathered",
+    "log_prior",
+    "maximize",
+    "maximize_emission",
+    "train",
+]
 
 
 class Parameters(NamedTuple):
@@ -116,6 +125,11 @@ def expect(parameters, family, data, training="baum-welch", n_jobs=None, memory=
         found = counts_of_best_paths(initial, transition, source, data.offsets, data.weights, n_jobs)
     else:
         found = expectations(initial, transition, source, data.offsets, data.weights, n_jobs, memory, space)
+    return gathered(found, family, data, emission)
+
+
+def gathered(found, family, data, emission):
+    """What an E-step has found of all sequences that count, visits of rows as statistics of the family."""
     impossible = np.isneginf(found.log_likelihood) & (data.weights > 0)
     if impossible.any():
         known = "" if data.known is None else " and the states that are given"

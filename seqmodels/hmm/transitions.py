@@ -50,6 +50,11 @@ class Ergodic(BaseEstimator):
         """Whether the initial distribution is the stationary one."""
         return self.stationary
 
+    @property
+    def described(self):
+        """What error messages call it."""
+        return repr(self)
+
     # ---------------------------------------------------------------- what is known
 
     def check(self, n_states):
@@ -68,8 +73,8 @@ class Ergodic(BaseEstimator):
         wrong = held & ~((known >= 0) & (known <= 1) & (possible | (known == 0)))
         if wrong.any():
             i, j = np.argwhere(wrong)[0]
-            accepted = "probabilities and NaN (free) are" if possible[i, j] else f"0 and NaN are by {self!r}"
-            raise ValueError(f"fixed[{i}, {j}] is {known[i, j]}; {accepted} accepted")
+            accepted = "probabilities and NaN (free)" if possible[i, j] else f"by {self.described}, 0 and NaN"
+            raise ValueError(f"fixed[{i}, {j}] is {known[i, j]}; {accepted} are accepted")
         total, free = np.where(held, known, 0.0).sum(axis=1), (possible & ~held).any(axis=1)
         wrong = np.where(free, total > 1 - ROUNDING, abs(total - 1) > ROUNDING)
         if wrong.any():
@@ -109,14 +114,15 @@ class Ergodic(BaseEstimator):
             if contradicts.any():
                 i, j = np.argwhere(contradicts)[0]
                 accepted = known[i, j] if possible[i, j] else 0
-                raise ValueError(f"transition[{i}, {j}] is {transition[i, j]}; by {self!r}, {accepted} is accepted")
+                found = f"transition[{i}, {j}] is {transition[i, j]}"
+                raise ValueError(f"{found}; by {self.described}, {accepted} is accepted")
         transition = np.where(possible, transition, 0.0)
         transition = self._shared_out(transition, transition)
         start = stationary_distribution(transition) if self.tied else np.where(first, initial, 0.0)
         start = np.where(first, 1.0, 0.0) if not start.any() else start
         start /= start.sum()
         if "initial" in given and not np.allclose(initial, start, rtol=0, atol=ROUNDING):
-            raise ValueError(f"initial is {initial}; by {self!r}, {start} is accepted")
+            raise ValueError(f"initial is {initial}; by {self.described}, {start} is accepted")
         return start, transition
 
     # ---------------------------------------------------------------- the M-step
@@ -179,6 +185,8 @@ class Ergodic(BaseEstimator):
 
 class Jumps(Ergodic):
     """The transitions of a semi-Markov chain: every state may follow every other one, and none follows itself."""
+
+    described = "a semi-Markov chain, where no state follows itself"
 
     def possible(self, n_states):
         """Which states may come first (K,), and which may follow which (K, K)."""

@@ -40,8 +40,8 @@ class RNN(Estimation, Diagnostics, SequenceModel):
         ``Embedding(vectors, trainable=True)``. The unknown symbol, a missing one, the start and symbols without a
         vector have learned ones, which begin at zero. None: each symbol has input weights of its own; in a table,
         columns of symbols beside others are read as learned vectors of at most 16 numbers.
-    optimizer : Adam or SGD, optional
-        ``Adam(1e-3)`` if None.
+    optimizer : Optimizer, optional
+        Such as ``AdamW(1e-3)`` or ``SGD(0.1, momentum=0.9)``; ``Adam(1e-3)`` if None.
     max_epochs : int
         The largest number of passes over the training sequences.
     batch_size : int

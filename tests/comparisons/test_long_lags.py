@@ -1,18 +1,10 @@
 """The generators and the judges of the scripts on long lags and on music: no training, no times."""
 
 import math
-import pathlib
 import types
 
 import numpy as np
 import pytest
-
-SCRIPTS = pathlib.Path(__file__).parents[2] / "comparisons"
-
-
-@pytest.fixture(autouse=True)
-def scripts_can_be_imported(monkeypatch):
-    monkeypatch.syspath_prepend(str(SCRIPTS))
 
 
 @pytest.fixture

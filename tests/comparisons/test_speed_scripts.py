@@ -1,17 +1,9 @@
 """The logic of the scripts that measure speed: no peers, no times."""
 
-import pathlib
 import types
 
 import numpy as np
 import pytest
-
-SCRIPTS = pathlib.Path(__file__).parents[2] / "comparisons"
-
-
-@pytest.fixture(autouse=True)
-def scripts_can_be_imported(monkeypatch):
-    monkeypatch.syspath_prepend(str(SCRIPTS))
 
 
 @pytest.fixture

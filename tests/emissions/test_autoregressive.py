@@ -123,6 +123,26 @@ def test_statistics_add_and_scale(rng):
     np.testing.assert_allclose(tripled, 3 * whole, rtol=1e-12, atol=1e-14)
 
 
+def test_statistics_can_be_about_other_centres(rng):
+    family, parameters = AutoregressiveGaussian(2), members(rng)
+    values, visits = family.with_past(Sequences.wrap(with_gaps(rng))), rng.random((16, 2))
+    other = parameters._replace(centres=parameters.centres + np.array([3.0, -20.0]))
+    here, there = (family.sufficient_statistics(values, visits, each) for each in (parameters, other))
+    rebased = family.rebased(here, parameters, other).products
+    np.testing.assert_allclose(rebased, there.products, rtol=1e-12, atol=1e-10)
+
+
+def test_batches_add_up_whatever_centres_are_assigned(rng):
+    """They are what deviations are counted from, and the distribution of first observations; no estimate."""
+    X = [np.cumsum(rng.normal(size=60)) + 100 for _ in range(3)]
+    model = HMM(1, AutoregressiveGaussian(1), random_state=0).partial_fit(X)
+    other = HMM(1, AutoregressiveGaussian(1), random_state=0).partial_fit(X)
+    other.emission_ = other.emission_._replace(centres=other.emission_.centres + 20)
+    found, expected = other.partial_fit(X).emission_, model.partial_fit(X).emission_
+    for name in ("intercepts", "coefficients", "variances"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-7)
+
+
 def test_states_without_mass_keep_what_they_had(rng):
     family, old = AutoregressiveGaussian(1), members(rng, order=1)
     values = family.with_past(Sequences.wrap(with_gaps(rng)))

@@ -262,6 +262,17 @@ def test_priors_are_checked(options, message):
         Independent(Gaussian(**options)).fit([np.zeros((3, 2))])
 
 
+@pytest.mark.parametrize(
+    ("covariance", "given", "accepted"),
+    [("full", (2, 1), "1, 1"), ("tied", (2, 3), "3, 3"), ("full", (2, 3, 1), "3, 3"), ("diagonal", (2, 2), "3")],
+)
+def test_covariances_of_another_shape_are_refused(covariance, given, accepted):
+    D = int(accepted[0])
+    message = rf"emission has covariances of shape \({', '.join(map(str, given))}\); Gaussian.* \(..., {accepted}\)"
+    with pytest.raises(ValueError, match=message):
+        Gaussian(covariance).parameters_from({"means": np.zeros((2, D)), "covariances": np.ones(given)})
+
+
 # -------------------------------------------------------------------- matrices under networks
 
 

@@ -4,22 +4,13 @@ import numpy as np
 import pytest
 
 from seqmodels import HMM
-from seqmodels.emissions import Categorical, Gaussian, Mixture, Poisson, PoissonParameters
+from seqmodels.emissions import Categorical, Gaussian, Poisson, PoissonParameters
 from seqmodels.emissions.covariance import VARIANCE_FLOOR
+
+from .cases import assert_never_falls
 
 COVARIANCES = ("diagonal", "full", "spherical", "tied")
 each_covariance = pytest.mark.parametrize("covariance", COVARIANCES)
-
-
-def assert_never_falls(model):
-    values = np.array([record["objective"] for record in model.history_])
-    assert np.isfinite(values).all()
-    assert np.diff(values).min() > -1e-10 * np.abs(values).max()
-
-
-def two_states(rng, n=300, apart=6.0):
-    states = np.cumsum(rng.random(n) < 0.1) % 2
-    return states, rng.normal(apart * states[:, None], [[1.0, 0.5]], (n, 2))
 
 
 def test_fault_01_spherical_variances_are_each_states_own(rng):
@@ -34,18 +25,6 @@ def test_fault_01_spherical_variances_are_each_states_own(rng):
     for k in range(3):
         spread = (drawn[path == k] - model.emission_.means[k]).var()
         assert spread == pytest.approx(model.emission_.covariances[k], rel=0.2)
-
-
-@pytest.mark.filterwarnings("ignore:.* fell to its floor")
-def test_fault_08_mixtures_use_no_random_numbers_but_their_own():
-    """With fewer points than components in a state, too."""
-    X = [np.array([[0.0], [0.1], [0.2], [50.0], [0.05], [0.15]])]
-    np.random.seed(1)  # noqa: NPY002
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
-    models = [HMM(2, Mixture(Gaussian(), 3), max_iter=3, random_state=7).fit(X) for _ in range(2)]
-    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
-    for a, b in zip(models[0].emission_.components, models[1].emission_.components, strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -105,13 +84,6 @@ def test_wish_12_covariances_stay_positive_definite(covariance, rng):
     assert np.isfinite(model.score([X]))
 
 
-def test_fault_11_weights_of_mixtures_are_counted_in_every_state(rng):
-    X = [rng.normal(size=(200, 1))]
-    model = HMM(3, Mixture(Gaussian(), 4), max_iter=1, random_state=0).fit(X)
-    weights, others = 3 * (4 - 1), 3 * 4 * 2
-    assert model.n_parameters_ == 2 + 6 + weights + others
-
-
 def test_fault_13_gaps_are_taken_and_what_is_no_count_is_refused(rng):
     X = rng.poisson(3, (30, 2)) * 1.0
     X[4, 0] = X[7] = np.nan
@@ -128,15 +100,3 @@ def test_fault_13_a_prior_on_rates_meets_the_mass_of_each_state(rng):
     old = PoissonParameters(np.ones((3, 1)))
     rates = emission.maximize(emission.sufficient_statistics(values, visits, old), old).rates[:, 0]
     np.testing.assert_allclose(rates, (visits.T @ values[:, 0] + 3 * 2) / (visits.sum(axis=0) + 3))
-
-
-@each_covariance
-def test_fault_14_parameters_of_one_model_can_be_given_to_another(covariance, rng):
-    _, X = two_states(rng)
-    one = HMM(2, Gaussian(covariance), random_state=0).fit([X])
-    other = HMM(2, Gaussian(covariance), max_iter=0, random_state=1).fit([X[:50]])
-    other.emission_ = one.emission_
-    other.initial_, other.transition_ = one.initial_, one.transition_
-    np.testing.assert_array_equal(other.log_likelihood([X]), one.log_likelihood([X]))
-    again = HMM(2, Gaussian(covariance), init={"emission": one.emission_}, max_iter=0, random_state=0).fit([X])
-    np.testing.assert_array_equal(again.emission_.covariances, one.emission_.covariances)

@@ -245,6 +245,14 @@ def test_a_prefix_is_the_past_of_all_samples(return_states):
         assert all((states == 1).all() for states in found[1])
 
 
+def test_states_of_samples_after_an_impossible_prefix_are_refused():
+    emission = {"probabilities": [[1.0, 0.0], [1.0, 0.0]]}
+    model = HMM.from_parameters([0.5, 0.5], np.full((2, 2), 0.5), emission, Categorical(), "ab")
+    assert list(model.sample(1, 3, prefix="ab", random_state=0)[0]) == list("aaa")
+    with pytest.raises(ValueError, match="prefix has probability zero under the model; it has no path to draw"):
+        model.sample(1, 3, prefix="ab", return_states=True, random_state=0)
+
+
 @pytest.mark.parametrize(
     "cut", [{"temperature": 1e-3}, {"top_k": 1}, {"top_p": 0.3}], ids=["temperature", "top_k", "top_p"]
 )

@@ -74,11 +74,19 @@ def test_equal_states_keep_their_order():
         ([0, 1, 1], r"by is \[0, 1, 1\]; each of the states 0 to 2 once"),
         ([1, 2, 3], r"by is \[1, 2, 3\]; each of the states 0 to 2 once"),
         (2, "by is 2; each of the states 0 to 2 once"),
+        ([0.0, 1.0, 2.0], r"by is \[0.0, 1.0, 2.0\]; each of the states 0 to 2 once"),
+        ([True, False, True], r"by is \[True, False, True\]; each of the states 0 to 2 once"),
     ],
 )
 def test_an_order_that_is_none_is_refused(by, message):
     with pytest.raises(ValueError, match=message):
         model().reorder(by)
+
+
+def test_an_order_of_two_states_is_no_mask():
+    two = HMM.from_parameters([0.2, 0.8], [[0.9, 0.1], [0.3, 0.7]], Poisson.Parameters(np.ones((2, 1))), Poisson())
+    with pytest.raises(ValueError, match=r"by is \[True, False\]; each of the states 0 to 1 once"):
+        two.reorder([True, False])
 
 
 def test_what_mixtures_and_symbols_can_be_ordered_by():

@@ -18,23 +18,15 @@ from seqmodels.hmm.k_best import k_best
 from seqmodels.hmm.path_sampling import sample_paths
 from seqmodels.hmm.tables import FewRows
 
+from .cases import INITIAL, PROBABILITIES, UNLIKELY, as_tuples, assert_forecasts, continuations, densities_of
 from .test_inference import CHAINS, LN10, SHAPES, random_chain, random_table
 
-INITIAL = np.array([0.6, 0.3, 0.1])
 TRANSITION = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.0, 0.7]])
-PROBABILITIES = np.array([[0.7, 0.2, 0.1, 0.0], [0.1, 0.1, 0.4, 0.4], [0.25, 0.25, 0.25, 0.25]])
 SYMBOLS = [list("adb"), list("c"), ["b", None, "a", None]]
-UNLIKELY = 1e-4
 
 
 def symbols_model():
     return HMM.from_parameters(INITIAL, TRANSITION, {"probabilities": PROBABILITIES}, Categorical(), "abcd")
-
-
-def densities_of(x):
-    """Log likelihoods (T, K) of a sequence of symbols."""
-    with np.errstate(divide="ignore"):
-        return np.array([np.zeros(3) if s is None else np.log(PROBABILITIES[:, "abcd".index(s)]) for s in x])
 
 
 def truth_of(x):
@@ -114,10 +106,6 @@ def posterior_of_paths(initial, transition, densities):
     paths, scores = paths_by_enumeration(initial, transition, densities)
     shares = np.exp(scores - scores.max())
     return dict(zip(paths, shares / shares.sum(), strict=True))
-
-
-def as_tuples(paths):
-    return [tuple(int(state) for state in path) for path in paths]
 
 
 @pytest.mark.parametrize(("K", "T"), [(1, 3), (2, 1), (2, 5), (3, 4), (4, 3)])
@@ -239,25 +227,14 @@ def test_wish_03_filtered_probabilities_do_not_use_the_future():
             np.testing.assert_allclose(model.filter([x[:t]])[0], filtered[:t], rtol=1e-12)
 
 
-def continuations(prefix, length):
-    """p(what follows given the prefix), by enumeration of symbols and paths."""
-    joint = {}
-    for more in itertools.product("abcd", repeat=length):
-        densities, paths = densities_of([*prefix, *more]), itertools.product(range(3), repeat=len(prefix) + length)
-        joint[more] = sum(path_probability(INITIAL, TRANSITION, densities, path) for path in paths)
-    return {more: p / sum(joint.values()) for more, p in joint.items()}
-
-
 @pytest.mark.parametrize("prefix", [["a", "d"], ["b", None]], ids=str)
 @pytest.mark.parametrize("return_states", [False, True])
 def test_wish_04_samples_and_predictions_continue_a_given_history(prefix, return_states):
-    model, expected = symbols_model(), continuations(prefix, 2)
+    model, expected = symbols_model(), continuations(truth_of, prefix, 2)
     samples = model.sample(2500, 2, prefix=prefix, return_states=return_states, random_state=3)
     samples = samples[0] if return_states else samples
     assert chi_square([tuple(x) for x in samples], expected) > UNLIKELY
-    for step, ahead in enumerate(model.forecast([prefix], 2)):
-        probabilities = [sum(p for more, p in expected.items() if more[step] == s) for s in "abcd"]
-        np.testing.assert_allclose(ahead.probabilities()[0], probabilities, rtol=1e-12)
+    assert_forecasts(model, prefix, expected)
     following = model.predict_next([prefix])
     np.testing.assert_allclose(following.probabilities(), model.forecast([prefix], 1)[0].probabilities(), rtol=1e-15)
 

@@ -15,20 +15,30 @@ from sklearn.exceptions import NotFittedError
 
 from seqmodels import HMM
 from seqmodels.base import SequenceModel
-from seqmodels.emissions import Categorical, Gaussian, Mixture, Poisson
-from seqmodels.hmm import Ergodic, LeftToRight, SemiMarkovHMM, Sticky, segment_estimation, segments
+from seqmodels.emissions import Categorical, Gaussian, Geometric, Mixture, NegativeBinomial, Poisson
+from seqmodels.hmm import Ergodic, LeftToRight, SemiMarkovHMM, Sticky, durations, segment_estimation, segments, tables
 
-from .cases import FAMILIES, sequences
+from .cases import (
+    FAMILIES,
+    INITIAL,
+    PROBABILITIES,
+    UNLIKELY,
+    as_tuples,
+    assert_forecasts,
+    assert_never_falls,
+    assert_several_tasks,
+    continuations,
+    densities_of,
+    normalised,
+    objectives,
+    sequences,
+)
 from .test_segments import categorical_durations, poisson_durations
-from .test_training import assert_never_falls, objectives
 
 WITHOUT_A_PAST = [name for name, family in FAMILIES.items() if not family.order]
-INITIAL = np.array([0.6, 0.3, 0.1])
 TRANSITION = np.array([[0.0, 0.7, 0.3], [0.4, 0.0, 0.6], [1.0, 0.0, 0.0]])
-PROBABILITIES = np.array([[0.7, 0.2, 0.1, 0.0], [0.1, 0.1, 0.4, 0.4], [0.25, 0.25, 0.25, 0.25]])
 RATES = np.array([0.4, 1.0, 2.5])
 X = [list("adbbc"), list("c"), ["b", None, "a", None], list("dd")]
-UNLIKELY = 1e-4
 
 
 def symbols_model(max_duration=3, **options):
@@ -36,12 +46,6 @@ def symbols_model(max_duration=3, **options):
         INITIAL, TRANSITION, {"rates": RATES[:, None]}, {"probabilities": PROBABILITIES}, Categorical(),
         max_duration=max_duration, alphabet="abcd", **options,
     )  # fmt: skip
-
-
-def densities_of(x):
-    """Log likelihoods (T, K) of a sequence of symbols."""
-    with np.errstate(divide="ignore"):
-        return np.array([np.zeros(3) if s is None else np.log(PROBABILITIES[:, "abcd".index(s)]) for s in x])
 
 
 def truth_of(x, max_duration=3):
@@ -137,22 +141,12 @@ def test_geometric_durations_are_an_ordinary_hmm(max_duration):
 # -------------------------------------------------------------------- prediction and samples
 
 
-def continuations(prefix, length, max_duration=3):
-    """p(what follows given the prefix), by enumeration of symbols and paths."""
-    joint = {}
-    for more in itertools.product("abcd", repeat=length):
-        joint[more] = np.exp(truth_of([*prefix, *more], max_duration).log_likelihood)
-    return {more: p / sum(joint.values()) for more, p in joint.items()}
-
-
 @pytest.mark.parametrize("prefix", [["a", "d", "b"], ["b", None]], ids=str)
 def test_samples_and_forecasts_continue_a_history(prefix):
-    model, expected = symbols_model(), continuations(prefix, 2)
+    model, expected = symbols_model(), continuations(truth_of, prefix, 2)
     samples = model.sample(2500, 2, prefix=prefix, random_state=0)
     assert chi_square([tuple(x) for x in samples], expected) > UNLIKELY
-    for step, ahead in enumerate(model.forecast([prefix], 2)):
-        probabilities = [sum(p for more, p in expected.items() if more[step] == s) for s in "abcd"]
-        np.testing.assert_allclose(ahead.probabilities()[0], probabilities, rtol=1e-11)
+    assert_forecasts(model, prefix, expected)
     next_one = model.predict_next([prefix]).probabilities()[0]
     assert model.predict([prefix], 2)[0][0] == "abcd"[next_one.argmax()]
 
@@ -178,10 +172,6 @@ START = {
     "emission": {"probabilities": PROBABILITIES},
 }  # fmt: skip
 WEIGHTS = np.array([1.0, 2.5, 0.5, 1.0])
-
-
-def normalised(counts):
-    return counts / counts.sum(axis=-1, keepdims=True)
 
 
 @pytest.mark.parametrize("max_duration", [2, 5])
@@ -366,11 +356,14 @@ def test_long_sequences_and_long_durations(rng):
     np.testing.assert_allclose(terms[:3000], generic, rtol=1e-10, atol=1e-11)
 
 
-def test_threads_change_not_one_bit(rng):
-    x = [rng.normal(size=(n, 2)) for n in (70, 1, 30, 12)]
+def test_threads_change_not_one_bit(rng, monkeypatch):
+    """In tasks of no more than a tile of 64 steps or of one sequence, so that there are several."""
+    monkeypatch.setattr(tables, "NUMBERS_IN_A_TILE", 1)
+    x = [rng.normal(size=(n, 2)) for n in (70, 1, 30, 12, 50, 60)]
     one, two = (SemiMarkovHMM(2, Gaussian(), max_iter=3, tol=0, random_state=0, n_jobs=n).fit(x) for n in (1, 2))
     np.testing.assert_array_equal(objectives(one), objectives(two))
     np.testing.assert_array_equal(one.durations_.rates, two.durations_.rates)
+    assert_several_tasks(two, x)
     for a, b in zip(one.posterior(x), two.posterior(x), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -437,7 +430,10 @@ def test_degenerate_data(family):
         ({"transitions": LeftToRight()}, TypeError, r"transitions is LeftToRight\(\); None and Ergodic"),
         ({"transitions": Ergodic(stationary=True)}, TypeError, r"transitions is Ergodic\(stationary=True\); None and"),
         ({"transitions": Ergodic(0.5)}, ValueError, r"prior is 0.5; numbers from 1"),
-        ({"transitions": Ergodic(fixed=[[0.5, 0.5], [1, 0]])}, ValueError, r"fixed\[0, 0\] is 0.5; 0 and NaN are"),
+        (
+            {"transitions": Ergodic(fixed=[[0.5, 0.5], [1, 0]])}, ValueError,
+            r"fixed\[0, 0\] is 0.5; by a semi-Markov chain, .* 0 and NaN are accepted",
+        ),
         ({"fixed": ("durations", "rates")}, ValueError, "fixed has 'rates'; 'initial', 'transition', 'durations'"),
         ({"fixed": "durations"}, TypeError, "fixed is 'durations'; a tuple of names"),
         ({"init": {"transition": np.full((2, 2), 0.5)}}, ValueError, r"transition\[0, 0\] is 0.5; 0 is accepted"),
@@ -490,10 +486,6 @@ def test_parameters_may_be_assigned():
         SemiMarkovHMM.from_parameters([0.5, 0.5], np.eye(2)[::-1], {"rates": [[1.0], [1.0]]}, {}, 3)
 
 
-def as_tuples(paths):
-    return [tuple(int(state) for state in path) for path in paths]
-
-
 @pytest.mark.parametrize("max_duration", [1, 2, 3, 12])
 def test_sampled_paths_follow_their_distribution(max_duration):
     """Also those of segments that have lasted longer than is told apart."""
@@ -530,3 +522,53 @@ def test_states_of_samples_follow_their_distribution(prefix):
     found = [(tuple(x), path) for x, path in zip(samples, as_tuples(states), strict=True)]
     assert chi_square(found, joint) > UNLIKELY
     np.testing.assert_array_equal(samples, model.sample(3000, 2, prefix=prefix, random_state=5))
+
+
+# -------------------------------------------------------------------- durations far beyond what is told apart
+
+
+@pytest.mark.parametrize("p", [0.5, 1e-3, 1e-6, 1e-10])
+@pytest.mark.parametrize("max_duration", [5, 200])
+def test_a_tail_has_the_mean_of_its_family(p, max_duration):
+    """Whatever a geometric number has reached, as much is to be expected as from the beginning."""
+    parameters = Geometric.Parameters(np.array([[p], [0.3]]))
+    values, shares, log_survivor = durations._tail(Geometric(), parameters, max_duration)
+    np.testing.assert_allclose(shares.sum(axis=0), 1, rtol=1e-9)
+    expected = max_duration - 1 + np.array([(1 - p) / p, 0.7 / 0.3])
+    np.testing.assert_allclose(values[:, 0] @ shares, expected, rtol=1e-4)
+    expected = (max_duration - 1) * np.log1p(-parameters.probabilities[:, 0])
+    np.testing.assert_allclose(log_survivor, expected, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("family", "parameters"),
+    [
+        (Geometric(), {"probabilities": [[1e-6], [1e-6]]}),
+        (NegativeBinomial(), {"means": [[1e6], [1e6]], "sizes": [[1.0], [0.5]]}),
+        (Poisson(), {"rates": [[1e5], [1e6]]}),
+    ],
+    ids=str,
+)
+def test_the_objective_never_falls_where_states_outlast_the_data(family, parameters):
+    x = np.repeat([0.0, 1.0], 150)
+    model = SemiMarkovHMM(
+        2, Gaussian(), family, max_duration=5, init={"durations": parameters}, tol=0, max_iter=8, random_state=0
+    )
+    with pytest.warns(UserWarning, match="a variance fell to its floor") as warned:
+        model.fit([x])
+    assert [warning.filename for warning in warned] == [__file__]
+    assert_never_falls(model)
+
+
+def test_tables_are_not_saved():
+    model = symbols_model(1000)
+    saved = set(vars(pickle.loads(pickle.dumps(model))))
+    model.start(1)
+    assert set(vars(pickle.loads(pickle.dumps(model)))) == saved
+
+
+def test_states_of_samples_after_an_impossible_prefix_are_refused():
+    model = symbols_model()
+    model.emission_ = Categorical.Parameters(PROBABILITIES * [1, 1, 1, 0])
+    with pytest.raises(ValueError, match="prefix has probability zero under the model; it has no path to draw"):
+        model.sample(1, 3, prefix=["d"], return_states=True, random_state=0)

@@ -4,16 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
-from reference import chain_by_logarithms, path_probability
-from scipy.special import xlogy
+from reference import chain_by_logarithms
 
 from seqmodels import HMM, Sequences
 from seqmodels.emissions import Categorical, Gaussian, Poisson
 from seqmodels.hmm import Ergodic, LeftToRight, tables
 from seqmodels.hmm.states import agreeing, best_match, checked_states, segments
 
-from .cases import FAMILIES, sequences
-from .test_training import START, assert_never_falls
+from .cases import FAMILIES, ruled_out, sequences
 
 WORDS = ["abba", "b", "abc"]
 STATES = [[0, 1, 1, 0], [1], [0, 1, 2]]
@@ -73,61 +71,6 @@ def test_a_state_that_never_occurs_is_left_as_it_starts():
 # -------------------------------------------------------------------- some known
 
 
-def by_enumeration(initial, transition, densities, known):
-    """Expected counts over the paths that agree with what is known, and log p(observations and known states)."""
-    (T, K), total = densities.shape, 0.0
-    starts, pairs, posteriors = np.zeros(K), np.zeros((K, K)), np.zeros((T, K))
-    for path in itertools.product(range(K), repeat=T):
-        if any(k not in (-1, state) for k, state in zip(known, path, strict=True)):
-            continue
-        probability = path_probability(initial, transition, densities, path)
-        total += probability
-        starts[path[0]] += probability
-        for before, after in itertools.pairwise(path):
-            pairs[before, after] += probability
-        posteriors[np.arange(T), path] += probability
-    return np.log(total), starts / total, pairs / total, posteriors / total
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("family", ["Poisson", "Gaussian, diagonal", "Categorical"])
-def test_one_step_equals_enumeration(family, seed):
-    generator = np.random.default_rng(seed)
-    X = sequences(family, generator, lengths=(6, 1, 4), gaps=False)
-    states, weights = paths_for(X, 3, generator, 0.4), generator.gamma(2.0, size=3)
-    start = HMM(3, FAMILIES[family], init="random", max_iter=0, random_state=seed).fit(X)
-    parameters = start.initial_, start.transition_, start.emission_
-    init = dict(zip(("initial", "transition", "emission"), parameters, strict=True))
-    model = HMM(3, FAMILIES[family], init=init, max_iter=1, tol=0).fit(X, states=states, sample_weight=weights)
-    starts, pairs, objective, gammas = np.zeros(3), np.zeros((3, 3)), 0.0, []
-    data = start._known(X)
-    log_table = start.family_.log_table(data.values, start.emission_)
-    for densities, known, weight in zip(data.split(log_table), states, weights, strict=True):
-        log_likelihood, own_starts, own_pairs, gamma = by_enumeration(*parameters[:2], densities, known)
-        objective += weight * log_likelihood
-        starts += weight * own_starts
-        pairs += weight * own_pairs
-        gammas.append(weight * gamma)
-    np.testing.assert_allclose(model.history_[0]["objective"], objective, rtol=1e-12)
-    np.testing.assert_allclose(model.initial_, starts / starts.sum(), rtol=1e-10)
-    np.testing.assert_allclose(model.transition_, pairs / pairs.sum(axis=1, keepdims=True), rtol=1e-10, atol=1e-14)
-    statistics = start.family_.sufficient_statistics(data.values, np.concatenate(gammas), start.emission_)
-    expected = start.family_.maximize(statistics, start.emission_)
-    for found, right in zip(model.emission_, expected, strict=True):
-        np.testing.assert_allclose(found, right, rtol=1e-9)
-
-
-@pytest.mark.filterwarnings("ignore:.* fell to its floor")
-@pytest.mark.parametrize("training", ["baum-welch", "viterbi"])
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_objective_never_falls(family, training):
-    generator = np.random.default_rng(4)
-    X = sequences(family, generator, gaps=True)
-    model = HMM(3, FAMILIES[family], max_iter=8, tol=0, training=training, random_state=1)
-    model.fit(X, states=paths_for(X, 3, generator, 0.3), sample_weight=[1, 0.5, 2, 1])
-    assert_never_falls(model)
-
-
 @pytest.mark.parametrize("family", ["Poisson", "Gaussian, diagonal", "Gaussian, full", "Categorical"])
 @pytest.mark.parametrize("memory", ["fast", "low"])
 def test_known_states_in_tiles_of_long_sequences(monkeypatch, family, memory):
@@ -157,8 +100,8 @@ def test_states_that_are_known_against_all_evidence(counts, change):
     model = HMM(2, family, init=init, max_iter=1, tol=0).fit(X, states=states)
     parameters = family.parameters_from(emission)
     densities = family.log_table(X[0][:, None], parameters)
-    ruled_out = (np.array(states[0])[:, None] >= 0) & (np.array(states[0])[:, None] != [0, 1])
-    truth = chain_by_logarithms(np.full(2, 0.5), transition, np.where(ruled_out, -np.inf, densities))
+    left = np.where(ruled_out(states[0], 2), -np.inf, densities)
+    truth = chain_by_logarithms(np.full(2, 0.5), transition, left)
     np.testing.assert_allclose(model.history_[0]["objective"], truth.log_likelihood, rtol=1e-12)
     np.testing.assert_allclose(model.initial_, truth.posteriors[0], rtol=1e-10, atol=1e-30)
     pairs = truth.pairs / truth.pairs.sum(axis=1, keepdims=True)
@@ -278,142 +221,3 @@ def test_segments_follow_each_other(rng):
             assert own.min() >= 0
             assert own.max() <= 3
     assert not np.array_equal(segments(data, 4, rng), segments(data, 4, rng))
-
-
-# -------------------------------------------------------------------- training on best paths
-
-
-def test_viterbi_training_by_hand():
-    """One step: best paths under the start, relative frequencies along them."""
-    X, weights = [[1, 9, 2, 8, 8], [7], [0, 1]], np.array([1.0, 0.5, 2.0])
-    init = {"initial": [0.5, 0.5], "transition": [[0.6, 0.4], [0.5, 0.5]], "emission": {"rates": [[2.0], [8.0]]}}
-    model = HMM(2, Poisson(), init=init, training="viterbi", max_iter=1, tol=0).fit(X, sample_weight=weights)
-    np.testing.assert_allclose(model.initial_, np.array([3, 0.5]) / 3.5, rtol=1e-14)
-    np.testing.assert_allclose(model.transition_, [[2 / 4, 2 / 4], [1 / 2, 1 / 2]], rtol=1e-14)
-    np.testing.assert_allclose(model.emission_.rates[:, 0], [(1 + 2 + 2) / 6, (9 + 8 + 8 + 3.5) / 3.5], rtol=1e-14)
-    start = HMM(2, Poisson(), init=init, max_iter=0).fit(X)
-    logs = [
-        np.log(start.initial_[path[0]])
-        + xlogy(1, start.transition_[path[:-1], path[1:]]).sum()
-        + start.family_.log_density(np.array(x)[:, None] * 1.0, Poisson.Parameters(start.emission_.rates[path])).sum()
-        for x, path in zip(X, start.decode(X), strict=True)
-    ]
-    np.testing.assert_allclose(model.history_[0]["objective"], weights @ logs, rtol=1e-12)
-
-
-@pytest.mark.filterwarnings("ignore:.* fell to its floor")
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("prior", [1.0, 2.0])
-def test_viterbi_training_never_loses(family, prior):
-    X = sequences(family, np.random.default_rng(2), gaps=True)
-    model = HMM(
-        2, FAMILIES[family], training="viterbi", transitions=Ergodic(prior), max_iter=10, tol=0, random_state=0
-    ).fit(X)
-    assert_never_falls(model)
-
-
-def test_the_training_is_one_of_two():
-    with pytest.raises(ValueError, match="training is 'soft'; 'baum-welch' and 'viterbi' are accepted"):
-        HMM(training="soft").fit(["ab"])
-
-
-def test_a_start_that_rules_the_data_out_is_refused():
-    init = {"emission": {"probabilities": [[1.0, 0.0], [1.0, 0.0]]}}
-    with pytest.raises(ValueError, match=r"X\[1\] has probability zero"):
-        HMM(2, init=init, training="viterbi").fit(["aa", "ab", "bb"])
-    model = HMM(2, init=init, training="viterbi", max_iter=2).fit(["aa", "ab"], sample_weight=[1.0, 0.0])
-    np.testing.assert_allclose(model.emission_.probabilities, [[1, 0], [1, 0]])
-
-
-# -------------------------------------------------------------------- going on, and holding still
-
-
-def test_a_warm_start_goes_on(rng):
-    X = sequences("Poisson", rng, gaps=True)
-    once = HMM(2, Poisson(), init=START, max_iter=6, tol=0).fit(X)
-    twice = HMM(2, Poisson(), init=START, max_iter=2, tol=0, warm_start=True).fit(X)
-    twice.set_params(max_iter=4).fit(X)
-    np.testing.assert_allclose(twice.transition_, once.transition_, rtol=1e-10)
-    np.testing.assert_allclose(twice.emission_.rates, once.emission_.rates, rtol=1e-10)
-    assert twice.n_iter_ == 4
-    cold = HMM(2, Poisson(), init=START, max_iter=2, tol=0).fit(X).fit(X)
-    np.testing.assert_array_equal(cold.transition_, HMM(2, Poisson(), init=START, max_iter=2, tol=0).fit(X).transition_)
-
-
-def test_a_warm_start_keeps_the_codes_of_symbols():
-    model = HMM(2, Categorical(0.5), warm_start=True, max_iter=0, random_state=0).fit(["abc"])
-    before = model.emission_.probabilities
-    model.fit(["cbx"])
-    assert model.alphabet_ == ("a", "b", "c")
-    np.testing.assert_array_equal(model.emission_.probabilities, before)
-
-
-def test_a_warm_start_from_given_and_from_assigned_parameters():
-    model = HMM.from_parameters([1, 0], [[0.5, 0.5], [0.5, 0.5]], {"rates": [[1.0], [9.0]]}, Poisson())
-    model.set_params(warm_start=True, max_iter=0).fit([[1, 2]])
-    np.testing.assert_array_equal(model.emission_.rates, [[1.0], [9.0]])
-    model.transition_ = [[0.5, 0.6], [0.5, 0.5]]
-    with pytest.raises(ValueError, match=r"transition\[0\] is .*; probabilities that sum to 1"):
-        model.fit([[1, 2]])
-    model.transition_ = np.eye(2)
-    with pytest.raises(ValueError, match=r"initial has shape \(2,\); 3 states take \(3,\)"):
-        model.set_params(n_states=3).fit([[1, 2]])
-    with pytest.raises(TypeError, match="emission is PoissonParameters"):
-        model.set_params(n_states=2, emission=Gaussian()).fit([[1, 2]])
-    ordered = HMM.from_parameters([0, 1], [[0.5, 0.5], [0, 1]], {"rates": [[1.0], [9.0]]}, Poisson())
-    ordered.set_params(warm_start=True, max_iter=0, transitions=LeftToRight()).fit([[1, 2]])
-    np.testing.assert_array_equal(ordered.initial_, [1, 0])
-    with pytest.raises(ValueError, match="warm_start is 'yes'; True and False"):
-        model.set_params(warm_start="yes").fit([[1, 2]])
-
-
-@pytest.mark.filterwarnings("ignore:.* fell to its floor")
-@pytest.mark.parametrize("training", ["baum-welch", "viterbi"])
-@pytest.mark.parametrize(
-    ("family", "fixed"),
-    [
-        ("Poisson", ("transition",)),
-        ("Poisson", ("initial", "emission")),
-        ("Categorical", ("probabilities",)),
-        ("Gaussian, diagonal", ("means",)),
-        ("Gaussian, diagonal", ("covariances", "initial")),
-        ("Gaussian, full", ("means",)),
-        ("Gaussian, full", ("covariances",)),
-        ("Gaussian, tied", ("means", "transition")),
-        ("Gaussian, spherical", ("means",)),
-        ("mixture of Gaussians", ("means",)),
-        ("mixture of Gaussians", ("weights", "covariances")),
-        ("mixture of counts", ("components",)),
-        ("mixture of symbols", ("probabilities",)),
-    ],
-)
-def test_fixed_parameters_stay_and_the_others_are_the_better_for_it(family, fixed, training):
-    X = sequences(family, np.random.default_rng(1), (12, 1, 9, 5, 3), gaps=True)
-    options = {"training": training, "init": "random", "random_state": 0, "tol": 0}
-    start = HMM(2, FAMILIES[family], max_iter=0, **options).fit(X)
-    model = HMM(2, FAMILIES[family], max_iter=6, fixed=fixed, **options).fit(X)
-    assert_never_falls(model)
-    components = getattr(model.emission_, "components", None), getattr(start.emission_, "components", None)
-    for name in ("initial", "transition"):
-        same = np.array_equal(getattr(model, f"{name}_"), getattr(start, f"{name}_"))
-        assert same == (name in fixed)
-    for now, before in ((model.emission_, start.emission_), components):
-        for name in getattr(now, "_fields", ()):
-            if not isinstance(getattr(now, name), tuple):
-                held = name in fixed or "emission" in fixed or (now is components[0] and "components" in fixed)
-                assert np.array_equal(getattr(now, name), getattr(before, name)) == held
-
-
-@pytest.mark.parametrize(
-    ("fixed", "error", "message"),
-    [
-        ("transition", TypeError, "fixed is 'transition'; a tuple of names among 'initial', 'transition', 'emission'"),
-        (None, TypeError, "fixed is None; a tuple of names"),
-        (("transitions",), ValueError, "fixed has 'transitions'; .*'rates' are accepted with Poisson"),
-        (("t", "e"), ValueError, "fixed has 't'; 'initial', 'transition', 'emission', 'rates' are accepted"),
-        ((3,), ValueError, "fixed has 3;"),
-    ],
-)
-def test_fixed_names_are_checked(fixed, error, message):
-    with pytest.raises(error, match=message):
-        HMM(2, Poisson(), fixed=fixed).fit([[1, 2]])

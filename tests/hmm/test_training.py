@@ -8,7 +8,7 @@ from seqmodels import HMM, Sequences
 from seqmodels.emissions import Categorical, Gaussian, Poisson
 from seqmodels.hmm import Ergodic, tables
 
-from .cases import FAMILIES, sequences
+from .cases import FAMILIES, assert_never_falls, normalised, objectives, sequences
 
 #: Annual counts of earthquakes of magnitude 7 and more, 1900 to 2006 (Zucchini and MacDonald 2009, table 1.1).
 EARTHQUAKES = [
@@ -24,17 +24,6 @@ START = {
     "transition": [[0.8, 0.2], [0.3, 0.7]],
     "emission": {"rates": [[3.0, 2.0], [6.0, 7.0]]},
 }
-
-
-def objectives(model):
-    return np.array([record["objective"] for record in model.history_])
-
-
-def assert_never_falls(model):
-    """But for rounding."""
-    values = objectives(model)
-    assert np.isfinite(values).all()
-    assert np.diff(values).min() > -1e-10 * np.abs(values).max()
 
 
 # -------------------------------------------------------------------- never falls
@@ -133,10 +122,6 @@ def test_one_step_of_em_by_hand(rng):
     np.testing.assert_allclose(model.transition_, normalised(pairs + prior - 1), rtol=1e-10)
     with_unknown = np.column_stack([counts, np.zeros(3)])
     np.testing.assert_allclose(model.emission_.probabilities, normalised(with_unknown + pseudo_count), rtol=1e-10)
-
-
-def normalised(counts):
-    return counts / counts.sum(axis=-1, keepdims=True)
 
 
 def test_a_weight_of_two_is_a_duplicate(rng):
