@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+import seqmodels.rnn
 from seqmodels.emissions import Bernoulli, Categorical, Gaussian, Poisson
-from seqmodels.rnn import GRU, LSTM, RNN, Elman
+from seqmodels.rnn import GRU, LSTM, RNN, Cell, Elman
 from seqmodels.rnn.layers import OUTPUT
+
+KINDS = [each for each in vars(seqmodels.rnn).values() if isinstance(each, type) and issubclass(each, Cell)]
+KINDS.remove(Cell)
 
 CELLS = {
     "Elman tanh": Elman(3),
@@ -65,9 +69,10 @@ def sequences_for(emission):
     return X
 
 
-def network_with_random_weights(cell, emission, X, seed=2):
+def network_with_random_weights(cell, emission, X, context=None, seed=2, **options):
     """A model in float64 whose every weight is drawn at random; with this seed, no rectified unit is always off."""
-    model = RNN(cell, emission, dtype="float64", max_epochs=0, validation_fraction=0).fit(X)
+    options = {"dtype": "float64", "max_epochs": 0, "validation_fraction": 0} | options
+    model = RNN(cell, emission, **options).fit(X, context=context)
     generator = np.random.default_rng(seed)
     network = model._network
     model._weights = generator.normal(scale=0.6, size=network.n_weights)

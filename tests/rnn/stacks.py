@@ -12,6 +12,8 @@ from seqmodels.rnn.passes import passes_of
 from seqmodels.rnn.units import Axis
 from seqmodels.simd import panel_width
 
+LENGTHS = (4, 1, 3, 3, 2, 1, 2, 1, 4, 2, 1)  # more sequences than rows of a tile, and a remainder
+
 
 class Layer(NamedTuple):
     """What one layer has found."""
@@ -125,14 +127,44 @@ def random_weights(cells, n_inputs, rng, dtype="float64"):
     return {key: rng.normal(size=shape, scale=shape[0] ** -0.5).astype(dtype) for key, shape in shapes.items()}
 
 
+def batch_of(lengths):
+    """All sequences of these lengths, which stand one after the other in the data."""
+    offsets = np.cumsum([0, *lengths])
+    return Batch.of(offsets, longest_first(offsets, np.arange(len(lengths))))
+
+
+def inputs_for(driven, batch, rng):
+    """Random inputs (M, G H) of the first layer's gates, gradients (M, P) from above, and a state (B, U)."""
+    first, last = driven.stack.cells[0], driven.stack.cells[-1]
+    dtype = driven.weights[0, "recurrent"].dtype
+    shapes = (len(batch.rows), first.n_gates * first.n_hidden), (len(batch.rows), last.n_outputs)
+    return [rng.normal(size=shape).astype(dtype) for shape in (*shapes, (batch.sizes[0], driven.n_state))]
+
+
+def assert_beyond_never_matters(cells, beyond, rng):
+    """What is beyond the units: neither in what is given from outside, nor in memory that is used again."""
+    weights, batch = random_weights(cells, 2, rng), batch_of(LENGTHS)
+    clean, dirty = Driven(cells, weights), Driven(cells, weights, beyond)
+    projected, d_top, state = inputs_for(clean, batch, rng)
+    arena = Arena()
+    dirty.forward(projected[::-1].copy() * 1e3, batch.sizes, state, arena)  # leaves its states in the arena
+    results = []
+    for driven, memory in ((clean, Arena()), (dirty, arena)):
+        driven.forward(projected, batch.sizes, state, memory)
+        d_projected, gradient = driven.backward(d_top, batch)
+        results.append([driven.states(), d_projected, *gradient.values()])
+    for own, expected in zip(*results, strict=True):
+        np.testing.assert_array_equal(own, expected)
+
+
 def run(cell, weights, sequences, start=None):
     """Hidden states and memories of each sequence (T, I) under one cell, run as one packed batch."""
     offsets = np.cumsum([0, *(len(x) for x in sequences)])
-    which = longest_first(offsets, np.arange(len(sequences)))
-    batch = Batch.of(offsets, which)
+    batch = batch_of(np.diff(offsets))
     projected = np.concatenate(sequences)[batch.rows] @ weights["input"] + weights.get("bias", 0.0)
     driven = Driven([cell], {(0, name): array for name, array in weights.items()})
-    start = None if start is None else start[which]
+    if start is not None:
+        start = start[np.searchsorted(offsets, batch.rows[: len(start)])]  # longest first, as the batch's first rows
     (layer,) = driven.forward(projected.astype(weights["input"].dtype), batch.sizes, start)
     hidden, memory = np.empty_like(layer.hidden), np.empty_like(layer.memory)
     hidden[batch.rows], memory[batch.rows] = layer

@@ -57,12 +57,11 @@ def alone(request):
     return model, sequences, values, masses, masses[:, None] * gradients, terms, states
 
 
-@pytest.fixture(params=[None, 0], ids=["as it comes", "always shared out"])
-def sharing(request, monkeypatch):
+@pytest.fixture(params=["as it comes", "always shared out"])
+def sharing(request):
     """Little work is not shared out unless it has to be."""
-    if request.param is not None:
-        monkeypatch.setattr(shards, "LITTLE_WORK", request.param)
-        monkeypatch.setattr(shards, "MUCH_WORK", request.param)
+    if request.param == "always shared out":
+        request.getfixturevalue("always_shared_out")
 
 
 @pytest.mark.usefixtures("sharing")

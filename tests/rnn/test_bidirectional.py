@@ -1,4 +1,4 @@
-"""Layers in both directions: against plain equations, central differences and PyTorch."""
+"""Layers in both directions: against plain equations and central differences."""
 
 import itertools
 
@@ -9,12 +9,14 @@ import reference
 from seqmodels import RNN
 from seqmodels.rnn import GRU, LSTM, Elman
 from seqmodels.rnn.bidirectional import WAYS, Bidirectional, reversed_rows
-from seqmodels.rnn.packing import Batch, longest_first
 
+from .stacks import batch_of
+from .test_gradients import central_differences
 from .test_network import plain_step
 from .variants import VARIANTS, interpreted
 
-OFFSETS = np.array([0, 3, 4, 9, 11])  # sequences of 3, 1, 5 and 2
+LENGTHS = (3, 1, 5, 2)
+OFFSETS = np.cumsum([0, *LENGTHS])
 STACKS = {
     "pointwise": [LSTM(3)],
     "row steps": [GRU(2, "before")],
@@ -22,10 +24,6 @@ STACKS = {
     "of two kinds": [Elman(3, bias=False), GRU(2)],
 }
 every_stack = pytest.mark.parametrize("cells", STACKS.values(), ids=STACKS.keys())
-
-
-def batch_of(offsets=OFFSETS):
-    return Batch.of(offsets, longest_first(offsets, np.arange(len(offsets) - 1)))
 
 
 def ready(cells, n_inputs, symbols=False, seed=0, dtype="float64"):
@@ -48,7 +46,7 @@ def in_data_order(array, batch):
 
 
 def test_rows_are_reversed_within_each_sequence():
-    batch = batch_of()
+    batch = batch_of(LENGTHS)
     turned = reversed_rows(batch.sizes)
     for start, stop in itertools.pairwise(OFFSETS):
         own = (batch.rows >= start) & (batch.rows < stop)
@@ -62,7 +60,7 @@ def test_rows_are_reversed_within_each_sequence():
 @every_stack
 def test_hidden_states_equal_plain_equations(cells, rng):
     _, weights, run = ready(cells, 2)
-    x, batch = rng.normal(size=(11, 2)), batch_of()
+    x, batch = rng.normal(size=(11, 2)), batch_of(LENGTHS)
     hidden = in_data_order(run.forward(batch, x[batch.rows]), batch)
     for start, stop in itertools.pairwise(OFFSETS):
         inputs = x[start:stop].tolist()
@@ -85,7 +83,7 @@ def test_hidden_states_equal_plain_equations(cells, rng):
 
 def test_symbols_pick_their_rows(rng):
     _, _, run = ready(STACKS["two layers"], 5, symbols=True)
-    codes, batch = rng.integers(5, size=11), batch_of()
+    codes, batch = rng.integers(5, size=11), batch_of(LENGTHS)
     _, _, dense = ready(STACKS["two layers"], 5)
     np.testing.assert_allclose(
         run.forward(batch, codes[batch.rows]), dense.forward(batch, np.eye(5)[codes[batch.rows]]), rtol=1e-12
@@ -94,7 +92,7 @@ def test_symbols_pick_their_rows(rng):
 
 def test_the_future_is_seen_and_only_that_of_the_same_sequence(rng):
     _, _, run = ready(STACKS["two layers"], 2)
-    x, batch = rng.normal(size=(11, 2)), batch_of()
+    x, batch = rng.normal(size=(11, 2)), batch_of(LENGTHS)
     before = in_data_order(run.forward(batch, x[batch.rows]), batch)
     x[8] += 1.0  # the last of the third sequence
     after = in_data_order(run.forward(batch, x[batch.rows]), batch)
@@ -110,28 +108,18 @@ def test_the_future_is_seen_and_only_that_of_the_same_sequence(rng):
 )
 def test_gradients_equal_central_differences(name, symbols, rng):
     layers, weights, run = ready(STACKS[name], 4, symbols)
-    batch = batch_of()
+    batch = batch_of(LENGTHS)
     inputs = rng.permutation(np.arange(11) % 4) if symbols else rng.normal(size=(11, 4))
     d_hidden = rng.normal(size=(11, layers.n_outputs))
 
-    def value():
-        return (d_hidden * run.forward(batch, inputs)).sum()
-
-    value()
+    run.forward(batch, inputs)
     gradients, d_inputs = run.backward(d_hidden)
     assert {key: array.shape for key, array in gradients.items()} == layers.weight_shapes(4)
     assert d_inputs.shape == (11, 0 if symbols else 4)
     d_inputs = d_inputs.copy()
     arrays = [(weights[key], gradients[key].copy()) for key in weights] + ([] if symbols else [(inputs, d_inputs)])
     for array, gradient in arrays:
-        expected = np.empty_like(array)
-        for place in np.ndindex(array.shape):
-            kept, found = array[place], []
-            for step in (1e-5, -1e-5):
-                array[place] = kept + step
-                found.append(value())
-            array[place] = kept
-            expected[place] = (found[0] - found[1]) / 2e-5
+        expected = central_differences(lambda _: d_hidden * run.forward(batch, inputs), array)
         assert np.abs(expected).max() > 0
         assert np.abs(gradient - expected).max() <= 1e-7 * np.abs(expected).max()
 
@@ -141,7 +129,7 @@ def test_gradients_equal_central_differences(name, symbols, rng):
 def test_every_cell_runs_in_both_directions(name, rng):
     """Its derivative in a random direction of each weight equals the central difference."""
     layers, weights, run = ready([VARIANTS[name].cell] * 2, 2)
-    batch, x, d_hidden = batch_of(), rng.normal(size=(11, 2)), rng.normal(size=(11, layers.n_outputs))
+    batch, x, d_hidden = batch_of(LENGTHS), rng.normal(size=(11, 2)), rng.normal(size=(11, layers.n_outputs))
     run.forward(batch, x)
     gradients, _ = run.backward(d_hidden)
     for key, array in weights.items():
@@ -157,51 +145,18 @@ def test_every_cell_runs_in_both_directions(name, rng):
 
 def test_a_ragged_batch_is_the_sum_of_its_sequences(rng):
     layers, _, run = ready(STACKS["two layers"], 2)
-    x, d_hidden, batch = rng.normal(size=(11, 2)), rng.normal(size=(11, layers.n_outputs)), batch_of()
+    x, d_hidden, batch = rng.normal(size=(11, 2)), rng.normal(size=(11, layers.n_outputs)), batch_of(LENGTHS)
     hidden = in_data_order(run.forward(batch, x[batch.rows]), batch)
     gradients, d_inputs = run.backward(d_hidden[batch.rows])
     d_inputs, total = in_data_order(d_inputs, batch), dict.fromkeys(gradients, 0.0)
     for start, stop in itertools.pairwise(OFFSETS):
-        alone = batch_of(np.array([0, stop - start]))
+        alone = batch_of([stop - start])
         np.testing.assert_allclose(run.forward(alone, x[start:stop]), hidden[start:stop], rtol=1e-12)
         own, own_d_inputs = run.backward(d_hidden[start:stop])
         np.testing.assert_allclose(own_d_inputs, d_inputs[start:stop], rtol=1e-12)
         total = {key: total[key] + array for key, array in own.items()}
     for key, array in gradients.items():
         np.testing.assert_allclose(array, total[key], rtol=1e-10, atol=1e-13)
-
-
-# -------------------------------------------------------------------- against PyTorch
-
-
-@pytest.mark.parametrize(("dtype", "outputs", "relative"), [("float32", 1e-6, 1e-5), ("float64", 1e-10, 1e-10)])
-def test_two_layers_equal_those_of_pytorch(dtype, outputs, relative, rng):
-    """Ragged, the same weights: outputs to 1e-6 and gradients to 1e-5 relative in single, 1e-10 in double precision."""
-    torch = pytest.importorskip("torch", reason="PyTorch is an extra: pip install torch, and run this file")
-    H, I = 5, 3
-    net = torch.nn.LSTM(I, H, num_layers=2, bidirectional=True).to(getattr(torch, dtype))
-    _, weights, run = ready([LSTM(H), LSTM(H)], I, dtype=dtype)
-    names = {"input": "weight_ih", "recurrent": "weight_hh", "bias": "bias_ih"}
-    titles = {key: f"{names[key[2]]}_l{key[0]}{key[1]}" for key in weights}
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter[:] = 0
-        for key, array in weights.items():
-            getattr(net, titles[key])[:] = torch.tensor(array.T)
-    x, d_hidden = rng.normal(size=(11, I)).astype(dtype), rng.normal(size=(11, 2 * H)).astype(dtype)
-    batch, lengths = batch_of(), np.diff(OFFSETS)
-    hidden = run.forward(batch, x[batch.rows])
-    gradients, d_inputs = run.backward(d_hidden[batch.rows])
-    given = torch.tensor(x, requires_grad=True)
-    sequences = torch.nn.utils.rnn.pad_sequence(torch.split(given, lengths.tolist()))
-    packed = torch.nn.utils.rnn.pack_padded_sequence(sequences, torch.tensor(lengths), enforce_sorted=False)
-    theirs, _ = torch.nn.utils.rnn.pad_packed_sequence(net(packed)[0])
-    theirs = torch.cat([theirs[:length, n] for n, length in enumerate(lengths)])
-    (theirs * torch.tensor(d_hidden)).sum().backward()
-    np.testing.assert_allclose(in_data_order(hidden, batch), theirs.detach().numpy(), rtol=0, atol=outputs)
-    pairs = [(array, getattr(net, titles[key]).grad.numpy().T) for key, array in gradients.items()]
-    for own, expected in [*pairs, (in_data_order(d_inputs, batch), given.grad.numpy())]:
-        assert np.abs(own - expected).max() <= relative * np.abs(expected).max()
 
 
 # -------------------------------------------------------------------- what it is not for

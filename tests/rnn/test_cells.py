@@ -94,28 +94,6 @@ def test_an_open_forget_gate_carries_the_memory_through_any_time():
     np.testing.assert_allclose(hidden, np.tanh(0.7))
 
 
-# -------------------------------------------------------------------- weights
-
-
-@pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_initial_weights_are_uniform_within_one_over_the_root_of_h(cell):
-    cell = clone(cell).set_params(n_hidden=25)
-    weights = cell.initial_weights(10, np.random.default_rng(0))
-    assert {name: array.shape for name, array in weights.items()} == cell.weight_shapes(10)
-    for name in ("input", "recurrent"):
-        assert 0.19 < np.abs(weights[name]).max() <= 0.2
-        assert abs(weights[name].mean()) < 0.02
-    again = cell.initial_weights(10, np.random.default_rng(0))
-    assert all(np.array_equal(again[name], array) for name, array in weights.items())
-
-
-def test_the_forget_gate_starts_open():
-    bias = LSTM(3, forget_bias=2.0).initial_weights(1, np.random.default_rng(0))["bias"]
-    np.testing.assert_array_equal(bias[3:6], 2.0)
-    assert (np.abs(np.delete(bias, slice(3, 6))) <= 1 / np.sqrt(3)).all()
-    assert "bias" not in LSTM(3, bias=False).initial_weights(1, np.random.default_rng(0))
-
-
 # -------------------------------------------------------------------- hyperparameters
 
 
@@ -126,7 +104,7 @@ def test_the_forget_gate_starts_open():
         (LSTM(2.5), "n_hidden is 2.5; integers from 1"),
         (GRU(-1), "n_hidden is -1; integers from 1"),
         (Elman(2, "softmax"), "activation is 'softmax'; 'tanh', 'relu', 'sigmoid' are accepted"),
-        (GRU(2, "never"), "reset is 'never'; 'after' and 'before' are accepted"),
+        (GRU(2, "never"), "reset is 'never'; 'after', 'before' are accepted"),
     ],
 )
 def test_hyperparameters_are_checked(cell, message):

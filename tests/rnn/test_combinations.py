@@ -11,7 +11,6 @@ import numba
 import numpy as np
 import pytest
 
-import seqmodels.rnn
 from seqmodels.emissions import (
     Bernoulli,
     Categorical,
@@ -23,15 +22,17 @@ from seqmodels.emissions import (
     StudentT,
     ZeroInflated,
 )
-from seqmodels.rnn import RNN, Cell
+from seqmodels.rnn import RNN
 from seqmodels.rnn.diagnostics import random_weights
 from seqmodels.rnn.dropout import Dropout
 from seqmodels.rnn.layers import OUTPUT
+from seqmodels.rnn.network import Network
 
-SEED, N_COMBINATIONS, STEP = int(os.environ.get("SEQMODELS_SEED", "0")), 60, 3e-5
+from .cases import KINDS
+from .variants import interpreted
 
-CELLS = [each for each in vars(seqmodels.rnn).values() if isinstance(each, type) and issubclass(each, Cell)]
-CELLS.remove(Cell)
+DEFAULT_SEED, N_COMBINATIONS, STEP = 0, 60, 3e-5
+SEED = int(os.environ.get("SEQMODELS_SEED", DEFAULT_SEED))
 
 EITHER = (True, False)
 READ = ("tanh", "sigmoid", "relu", "identity")
@@ -59,7 +60,7 @@ EMISSIONS = {
 
 def random_cell(choose):
     """A small one with any of its options."""
-    kind = CELLS[choose.integers(len(CELLS))]
+    kind = KINDS[choose.integers(len(KINDS))]
     cell = kind()
     for name, value in cell.get_params(deep=False).items():
         choices = [own for own in CHOICES.get(name, ()) if value in own]
@@ -96,26 +97,26 @@ def random_data(kind, choose):
 
 
 class Combination:
-    """Everything that one number decides."""
+    """Everything that one number and a seed decide."""
 
-    def __init__(self, number):
-        choose = self.choose = np.random.default_rng([SEED, number])
-        kind = list(EMISSIONS)[choose.integers(4)]
-        emission = EMISSIONS[kind][choose.integers(len(EMISSIONS[kind]))]
-        X = random_data(kind, choose)
-        cells = [random_cell(choose) for _ in range(choose.integers(1, 4))]
-        embedding = 2 if kind == "symbols" and choose.random() < 0.4 else None
+    def __init__(self, number, seed=SEED):
+        choose = self.choose = np.random.default_rng([seed, number])
+        self.kind = list(EMISSIONS)[choose.integers(4)]
+        emission = EMISSIONS[self.kind][choose.integers(len(EMISSIONS[self.kind]))]
+        X = random_data(self.kind, choose)
+        self.cells = [random_cell(choose) for _ in range(choose.integers(1, 4))]
+        embedding = 2 if self.kind == "symbols" and choose.random() < 0.4 else None
         context = choose.normal(size=(3, 2)) if choose.random() < 0.3 else None
         self.truncation = [None, 1, 2, 3][choose.integers(4)]
         self.rate = [0.0, 0.4][choose.integers(2)]
         row_weights = choose.uniform(0.2, 2, sum(map(len, X))) if choose.random() < 0.5 else None
         self.words = (
-            f"SEQMODELS_SEED={SEED}, combination {number}: {emission} above {cells}, embedding {embedding}, "
+            f"SEQMODELS_SEED={seed}, combination {number}: {emission} above {self.cells}, embedding {embedding}, "
             f"context {context is not None}, truncation {self.truncation}, dropout {self.rate}, "
             f"weights {row_weights is not None}"
         )
         options = {"embedding": embedding, "dtype": "float64", "max_epochs": 0, "validation_fraction": 0}
-        model = RNN(cells, emission, **options).fit(X, context=context)
+        model = RNN(self.cells, emission, **options).fit(X, context=context)
         self.network, self.sequences = model._network, model._known(X, context=context)
         self.counted = self.sequences.scored * (1.0 if row_weights is None else row_weights)
         self.weighted = self.network.weighted(self.sequences, row_weights, self.truncation)
@@ -184,21 +185,25 @@ def test_random_combinations():
 
 def test_combinations_are_of_all_kinds():
     """The numbers of the default seed: all cells, kinds of data, depths, truncations and so on are among them."""
-    words = [Combination(number).words for number in range(20)]
-    for part in ("context True", "embedding 2", "dropout 0.4", "truncation 1", "weights True", "LSTM", "GRU", "Elman"):
-        assert any(part in each for each in words), part
+    combinations = [Combination(number, DEFAULT_SEED) for number in range(20)]
+    assert {type(cell) for each in combinations for cell in each.cells} == set(KINDS)
+    assert {each.kind for each in combinations} == set(EMISSIONS)
+    assert {len(each.cells) for each in combinations} == {1, 2, 3}
+    assert {each.truncation for each in combinations} == {None, 1, 2, 3}
+    for part in ("context True", "embedding 2", "dropout 0.4", "weights True"):
+        assert any(part in each.words for each in combinations), part
 
 
-@pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="every combination has more to compile: NUMBA_DISABLE_JIT=1")
+@interpreted
 def test_a_wrong_gradient_is_found(monkeypatch):
-    right = seqmodels.rnn.network.Network.loss_and_gradient
+    right = Network.loss_and_gradient
 
     def wrong(self, *arguments, **options):
         value, mass, gradient = right(self, *arguments, **options)
         self.named(gradient)[0, "recurrent"][0, -1] *= 1 + 1e-4
         return value, mass, gradient
 
-    monkeypatch.setattr(seqmodels.rnn.network.Network, "loss_and_gradient", wrong)
+    monkeypatch.setattr(Network, "loss_and_gradient", wrong)
     with pytest.raises(AssertionError, match=rf"\(0, 'recurrent'\) .*e-0[456]: SEQMODELS_SEED={SEED}, combination"):
         for number in range(5):
             Combination(number).check()

@@ -5,13 +5,13 @@ import pytest
 import reference
 
 from seqmodels.emissions import Categorical, Gaussian
-from seqmodels.rnn import GRU, LSTM, RNN, SGD, Adam, shards
+from seqmodels.rnn import GRU, LSTM, RNN, SGD, Adam
 from seqmodels.rnn.dropout import Dropout
 from seqmodels.rnn.packing import Arena
 
 from .cases import network_with_random_weights, sequences_for
 from .test_batches import assert_same_bits, ragged_numbers, ragged_symbols
-from .test_gradients import STEP, assert_same_gradient
+from .test_gradients import assert_same_gradient, central_differences
 from .test_network import plain_input, plain_output, plain_step
 
 SEED, RATE = 3, 0.4
@@ -64,7 +64,10 @@ def test_the_loss_equals_plain_equations_under_the_masks(cell, emission):
 @pytest.mark.parametrize("truncation", [None, 2])
 @pytest.mark.parametrize(("cell", "emission"), CASES[1:], ids=str)
 def test_gradients_equal_central_differences_under_the_same_masks(cell, emission, truncation):
-    """Of windows, by those whose weights are shifted alone: states are carried on under the weights themselves."""
+    """Of windows, by those whose weights are shifted alone: states are carried on under the weights themselves.
+
+    A mask may leave nothing of an array, which has no gradient then.
+    """
     X = sequences_for(emission)
     model, generator = network_with_random_weights(cell, emission, X), np.random.default_rng(5)
     network, sequences, vector = model._network, model._known(X), model._weights
@@ -73,24 +76,17 @@ def test_gradients_equal_central_differences_under_the_same_masks(cell, emission
     for number, window in enumerate(network.windows(batch, which)):
         start = None if window.state is None else window.state.copy()
 
-        def loss(vector, state, number=number, window=window):
+        def update(vector, state, number=number, window=window):
             dropout = Dropout(RATE, np.random.default_rng(number))
             return network.loss_and_gradient(vector, batch, window.which, state=state, dropout=dropout)
 
-        _, mass, gradient = loss(vector, window.state)
-        expected = np.zeros_like(vector)
-        for w in range(len(vector) if mass else 0):
-            shifted = [vector.copy(), vector.copy()]
-            shifted[0][w] += STEP
-            shifted[1][w] -= STEP
-            up, down = (loss(each, None if start is None else start.copy())[0] for each in shifted)
-            expected[w] = -(up - down) / (2 * STEP) / mass
-        named, truth = network.named(gradient), network.named(expected)
-        for key in network.shapes:
-            if np.abs(truth[key]).max() < 1e-9:  # a mask may leave nothing of it
-                assert np.abs(named[key]).max() < 1e-9
-                named[key][...] = truth[key][...] = 1.0
-        assert_same_gradient(network, gradient, expected)
+        _, mass, gradient = update(vector, window.state)
+
+        def loss(shifted, update=update, start=start, mass=mass):
+            return -update(shifted, None if start is None else start.copy())[0] / mass
+
+        expected = central_differences(loss, vector.copy()) if mass else np.zeros_like(vector)
+        assert_same_gradient(network, gradient, expected, every_array_has_one=False)
 
 
 def test_masks_leave_out_at_the_rate_and_make_up_for_it():
@@ -113,13 +109,12 @@ def test_masks_that_leave_all_change_no_bit():
 
 
 @pytest.mark.parametrize("emission", [Categorical(), Gaussian()], ids=str)
-def test_masks_do_not_depend_on_how_a_batch_is_shared_out(emission, monkeypatch):
+def test_masks_do_not_depend_on_how_a_batch_is_shared_out(emission, request):
     X = ragged_symbols(30) if emission.symbolic else ragged_numbers(30)
     model = network_with_random_weights(STACK, emission, X)
     sequences = model._known(X)
     ((value, _, gradient),) = updates(model, sequences)
-    monkeypatch.setattr(shards, "LITTLE_WORK", 0)
-    monkeypatch.setattr(shards, "MUCH_WORK", 0)
+    request.getfixturevalue("always_shared_out")
     ((shared_value, _, shared),) = updates(model, sequences)
     assert shared_value == pytest.approx(value, rel=1e-12)
     assert np.abs(shared - gradient).max() <= 1e-12 * np.abs(gradient).max()
@@ -130,10 +125,9 @@ def fitted(X, n_jobs=1, **options):
     return RNN(STACK, dropout=RATE, optimizer=Adam(0.01), dtype="float64", n_jobs=n_jobs, **options).fit(X)
 
 
+@pytest.mark.usefixtures("always_shared_out")
 @pytest.mark.parametrize("make", [ragged_symbols, ragged_numbers], ids=["symbols", "numbers"])
-def test_any_number_of_jobs_gives_the_same_bits(make, monkeypatch):
-    monkeypatch.setattr(shards, "LITTLE_WORK", 0)
-    monkeypatch.setattr(shards, "MUCH_WORK", 0)
+def test_any_number_of_jobs_gives_the_same_bits(make):
     X = make(50)
     expected = fitted(X)
     assert_same_bits(fitted(X, n_jobs=2), expected, X)

@@ -12,6 +12,7 @@ from seqmodels.jit import kernel
 from seqmodels.rnn import GRU, LSTM, Adam, Embedding
 from seqmodels.rnn.embedding import add_to_table, embedding_for, gather
 
+from .cases import network_with_random_weights
 from .test_gradients import assert_gradient_is_right
 from .test_network import plain_output, plain_step
 from .variants import VARIANTS, interpreted
@@ -47,11 +48,8 @@ def table(gaps=True):
 
 
 def network(cell, emission, X, embedding=None):
-    """A network in float64 all of whose weights are random, those of the learned vectors too."""
-    cell = CELLS[cell]
-    model = RNN(cell, emission, embedding=embedding, dtype="float64", max_epochs=0, validation_fraction=0).fit(X)
-    model._weights = np.random.default_rng(2).normal(scale=0.6, size=model._network.n_weights)
-    return model
+    """One all of whose weights are random, those of the learned vectors too."""
+    return network_with_random_weights(CELLS[cell], emission, X, embedding=embedding)
 
 
 def plain_terms(model, cell, X, read, start, log_density):
@@ -134,8 +132,7 @@ def test_a_context_and_an_embedding_go_together():
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_cell_reads_embeddings_in_a_context(name):
     X = Sequences.wrap(WORDS).with_context([[1.0], [2.0], [0.0], [4.0]])
-    model = RNN(VARIANTS[name].cell, embedding=2, dtype="float64", max_epochs=0, validation_fraction=0).fit(X)
-    model._weights = np.random.default_rng(2).normal(scale=0.6, size=model._network.n_weights)
+    model = network_with_random_weights(VARIANTS[name].cell, None, X, embedding=2)
     together = Sequences.wrap([*WORDS, list("zaz")]).with_context([[1.0], [2.0], [0.0], [4.0], [1.0]])
     assert_gradient_is_right(model, together)
 

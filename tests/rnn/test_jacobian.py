@@ -9,7 +9,7 @@ from seqmodels.emissions import Gaussian
 from seqmodels.rnn import GRU, LSTM, RNN, SGD, Elman
 
 from .cases import network_with_random_weights, sequences_for
-from .test_gradients import STEP
+from .test_gradients import central_differences
 from .variants import interpreted
 
 STRENGTH = 0.7
@@ -69,12 +69,8 @@ def test_the_penalty_moves_recurrent_weights_as_its_definition_says(activation, 
     reading, weights = network.read(sequences), network.named(vector)
     found = [own for n in range(len(X)) for own in lengths_of_one_sequence(network, weights, reading, n, activation)]
     assert len(found) == sum(len(x) - 1 for x in X)
-    W, expected = weights[0, "recurrent"].copy(), np.empty((H, H))
-    for index in np.ndindex(H, H):
-        shifted = [W.copy(), W.copy()]
-        shifted[0][index] += STEP
-        shifted[1][index] -= STEP
-        expected[index] = STRENGTH * (penalty(shifted[0], found) - penalty(shifted[1], found)) / (2 * STEP) / mass
+    W = weights[0, "recurrent"].copy()
+    expected = central_differences(lambda W: STRENGTH * penalty(W, found) / mass, W)
     own = held[0, "recurrent"] - plain[0, "recurrent"]
     assert np.abs(expected).max() > 1e-3
     assert np.abs(own - expected).max() <= 1e-7 * np.abs(expected).max()

@@ -10,7 +10,7 @@ from seqmodels.rnn import GRU, LSTM, RNN, Elman
 from seqmodels.rnn import network as module
 
 from .cases import EMISSIONS, network_with_random_weights, sequences_for
-from .test_gradients import STEP
+from .test_gradients import assert_gradient_is_right_along_a_direction
 
 SIZES = [1, 2, LANES - 1, LANES, LANES + 1, 33, BLOCK - 1, BLOCK, BLOCK + 1, BLOCK + LANES + 6, 2 * BLOCK + 1]
 
@@ -104,24 +104,14 @@ def test_gradients_of_an_alphabet_larger_than_the_batch(cell, rng):
     V = 60
     X = [rng.permutation(V).tolist(), [5, 4, 4, None, 5, 77], [3]]
     model = network_with_random_weights(cell, Categorical(), X[:1])
-    network, sequences, which = model._network, model._known(X), np.array([2, 1])
-    reading, weights = network.weighted(sequences), 0.5 * model._weights
-    value, mass, gradient = network.loss_and_gradient(weights, reading, which)
+    network, which = model._network, np.array([2, 1])
+    reading, weights = network.weighted(model._known(X)), 0.5 * model._weights
+    _, _, gradient = network.loss_and_gradient(weights, reading, which)
     _, _, of_all = network.loss_and_gradient(weights, reading, np.arange(3))  # more rows than symbols
-    batch = sequences[which]
-    assert value == pytest.approx(network.terms(network.ready(weights), batch).sum())
-    named = network.named(gradient)
     read = [V + 2, 5, 4, V + 1]  # the start, the symbols but the last, and the missing one
-    np.testing.assert_array_equal(np.flatnonzero(named[0, "input"].any(axis=1)), sorted(read))
+    np.testing.assert_array_equal(np.flatnonzero(network.named(gradient)[0, "input"].any(axis=1)), sorted(read))
     assert network.named(of_all)[0, "input"][:V].any(axis=1).sum() >= V - 1
-    for key, own in named.items():
-        direction = np.zeros_like(weights)
-        network.named(direction)[key][...] = rng.normal(size=own.shape)
-        shifted = (network.ready(weights + sign * STEP * direction) for sign in (1, -1))
-        up, down = (network.terms(ready, batch) for ready in shifted)
-        expected = -(up - down).sum() / (2 * STEP) / mass
-        size = np.linalg.norm(own) * np.linalg.norm(network.named(direction)[key])
-        assert abs(gradient @ direction - expected) <= 1e-7 * size, key
+    assert_gradient_is_right_along_a_direction(model, X, rng, which)
 
 
 @pytest.mark.parametrize("emission", EMISSIONS.values(), ids=EMISSIONS.keys())

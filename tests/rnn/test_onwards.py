@@ -113,7 +113,6 @@ def test_a_warm_start_goes_on_from_the_weights_that_are_there():
     model.set_params(max_epochs=0).fit(WORDS[:5])
     np.testing.assert_array_equal(model._weights, weights)
     model.set_params(max_epochs=4).fit(WORDS)
-    assert model.history_[0]["validation"] == pytest.approx(max(r["validation"] for r in model.history_[:1]))
     assert model.history_[0]["validation"] >= score
     assert model.alphabet_ == ("a", "b", "c")
 

@@ -77,28 +77,6 @@ def test_adamw_shrinks_weights_beside_the_steps_of_adam(rng):
     )
 
 
-PEERS = {
-    "SGD": SGD(0.05), "SGD momentum": SGD(0.05, 0.9), "SGD nesterov": SGD(0.05, 0.9, True), "RMSProp": RMSProp(0.01),
-    "Adagrad": Adagrad(0.05), "Adam": Adam(0.01), "AdamW": AdamW(0.01, weight_decay=0.2),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", PEERS)
-def test_every_optimizer_equals_pytorch(name, rng):
-    torch = pytest.importorskip("torch", reason="PyTorch is not part of the extra `test`")
-    own, (kind, _, variant) = PEERS[name], name.partition(" ")
-    options = {"lr": own.learning_rate} | ({"momentum": 0.9, "nesterov": variant == "nesterov"} if variant else {})
-    if kind == "AdamW":
-        options["weight_decay"] = own.weight_decay
-    weights, gradients = rng.normal(size=5), rng.normal(size=(20, 5))
-    parameter = torch.nn.Parameter(torch.tensor(weights))
-    theirs = getattr(torch.optim, {"RMSProp": "RMSprop"}.get(kind, kind))([parameter], **options)
-    for gradient in gradients:
-        parameter.grad = torch.tensor(gradient)
-        theirs.step()
-    np.testing.assert_allclose(descend(own, weights, gradients), parameter.detach().numpy(), rtol=1e-12)
-
-
 def test_the_first_step_of_adam_has_the_size_of_the_learning_rate():
     weights = descend(Adam(0.5), [0.0, 0.0, 0.0], [[1e-3, -1e3, 0.0]])
     np.testing.assert_allclose(weights, [-0.5, 0.5, 0], rtol=1e-4)

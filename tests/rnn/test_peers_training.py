@@ -156,6 +156,7 @@ def test_wish_10_what_is_carried_on_is_of_use():
 # -------------------------------------------------------------------- 11: determinism
 
 
+@pytest.mark.usefixtures("always_shared_out")
 @pytest.mark.parametrize("options", [{}, {"truncation": 2}, {"dropout": 0.3, "truncation": 2}], ids=str)
 def test_wish_11_a_seed_decides_every_bit(options):
     """Of weights, records, likelihoods and samples, in any number of threads (pytorch #35661, #104697)."""
@@ -194,7 +195,6 @@ def test_wish_14_counts_never_have_wild_likelihoods(emission, dtype, rng):
     """Neither NaN nor a probability above one, in training and on counts never seen (gluonts #833, #1796)."""
     X = wild_counts(rng)
     model = RNN(GRU(3), emission, optimizer=Adam(0.05), max_epochs=4, dtype=dtype, random_state=0).fit(X)
-    independent = Independent(emission).fit(X)
     for record in model.history_:
         assert all(value is None or np.isfinite(value) for value in record.values())
     unseen = [[[0.0, 0.0]] * 3, [[1e9, 0.0], [0.0, 1e9]], [[np.nan, 1e6], [3.0, np.nan]]]
@@ -203,8 +203,6 @@ def test_wish_14_counts_never_have_wild_likelihoods(emission, dtype, rng):
         assert np.isfinite(terms).all()
         assert terms.max() <= 0  # a probability
     assert np.isfinite(model.predict_next(unseen).mean()).all()
-    assert model.history_[0]["validation"] <= max(r["validation"] for r in model.history_)
-    assert np.isfinite(independent.score(X))
 
 
 def test_wish_14_counts_of_many_columns_and_totals(rng):

@@ -54,21 +54,6 @@ def test_a_plateau_lowers_the_rate(losses, first, expected):
     assert factors(OnPlateau(0.5, 2), losses, first) == expected
 
 
-def test_a_plateau_is_that_of_pytorch(rng):
-    """Whose patience is one less: it counts the epochs that are borne."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not part of the extra `test`")
-    for patience in (1, 2, 4):
-        losses = rng.normal(size=60) + np.linspace(2, 0, 60)
-        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-        peer = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=patience - 1, threshold=0)
-        expected = []
-        for loss in losses:
-            peer.step(loss)
-            expected.append(optimizer.param_groups[0]["lr"])
-        own = factors(OnPlateau(0.5, patience), losses)
-        np.testing.assert_allclose(np.maximum(own, 1e-7), np.maximum(expected, 1e-7))
-
-
 @pytest.mark.parametrize("optimizer", [SGD(0.5), SGD(0.5, momentum=0.9), Adam(0.5), AdamW(0.5), RMSProp(0.5)], ids=str)
 def test_steps_are_taken_at_the_present_rate_and_the_users_optimizer_stays_as_it_is(optimizer, rng):
     gradients, weights, expected = rng.normal(size=(4, 3)), np.zeros(3), np.zeros(3)

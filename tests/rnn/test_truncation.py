@@ -5,13 +5,13 @@ import pytest
 
 from seqmodels import Sequences
 from seqmodels.emissions import Categorical, Gaussian, Poisson
-from seqmodels.rnn import GRU, LSTM, RNN, SGD, Adam, Elman, shards
-from seqmodels.rnn import network as module
+from seqmodels.rnn import GRU, LSTM, RNN, SGD, Adam, Elman
+from seqmodels.rnn.packing import Arena
 from seqmodels.rnn.truncation import cut
 
 from .cases import CELLS, network_with_random_weights, sequences_for
 from .test_batches import assert_same_bits, ragged_numbers, ragged_symbols
-from .test_gradients import STEP, assert_same_gradient
+from .test_gradients import assert_same_gradient, central_differences
 
 # -------------------------------------------------------------------- windows
 
@@ -50,18 +50,6 @@ def terms_and_states(network, vector, sequences, state, windows):
     return terms, state
 
 
-def differences(network, vector, sequences, state, windows, counted):
-    rows = np.concatenate([np.arange(*window) for window in windows])
-    gradient = np.empty_like(vector)
-    for w in range(len(vector)):
-        shifted = [vector.copy(), vector.copy()]
-        shifted[0][w] += STEP
-        shifted[1][w] -= STEP
-        up, down = (terms_and_states(network, each, sequences, state, windows)[0][rows] for each in shifted)
-        gradient[w] = -(counted[rows] * (up - down)).sum() / (2 * STEP) / counted[rows].sum()
-    return gradient
-
-
 TRUNCATED = [
     (LSTM(2), Categorical(), 2, False),
     (CELLS["LSTM above GRU above Elman"], Categorical(), 2, True),
@@ -73,7 +61,10 @@ TRUNCATED = [
 
 @pytest.mark.parametrize(("cell", "emission", "k", "weighted"), TRUNCATED, ids=str)
 def test_gradients_of_windows_equal_central_differences(cell, emission, k, weighted):
-    """Also where weights have changed since the state was carried on; row weights and gaps included."""
+    """Also where weights have changed since the state was carried on; row weights and gaps included.
+
+    Symbols may be missing from a window, and recurrent weights act from its second step: they have no gradient then.
+    """
     X = sequences_for(emission)  # of lengths 5, 1, 3, 2
     model, generator = network_with_random_weights(cell, emission, X), np.random.default_rng(4)
     network, sequences, vector = model._network, model._known(X), model._weights
@@ -93,23 +84,18 @@ def test_gradients_of_windows_equal_central_differences(cell, emission, k, weigh
         assert window.done == (number + 1) * k / (5 + -5 % k) and len(window.state) == n
         np.testing.assert_allclose(window.state, after, rtol=1e-12, atol=1e-14)
         if counted[rows].any():
-            expected = differences(network, vector, sequences, state, bounds, counted)
-            assert_same_gradient_of_window(network, gradient, expected)
+            share = -counted[rows] / counted[rows].sum()
+
+            def loss(shifted, share=share, rows=rows, state=state, bounds=bounds):
+                return share * terms_and_states(network, shifted, sequences, state, bounds)[0][rows]
+
+            expected = central_differences(loss, vector.copy())
+            assert_same_gradient(network, gradient, expected, every_array_has_one=False)
         else:
             assert not gradient.any()
         state = after
         vector += generator.normal(scale=0.05, size=len(vector)) * (vector != 0)
     assert number == -(-5 // k) - 1
-
-
-def assert_same_gradient_of_window(network, own, expected):
-    """As of whole sequences, but symbols may be missing from a window, and recurrent weights act from its 2nd step."""
-    named, truth = network.named(own), network.named(expected)
-    for key in list(network.shapes):
-        if not truth[key].any():
-            np.testing.assert_array_equal(named[key], 0)
-            truth[key][...] = named[key][...] = 1.0
-    assert_same_gradient(network, own, expected)
 
 
 @pytest.mark.parametrize(("cell", "emission"), [(LSTM(3), Categorical()), (GRU(2), Gaussian())], ids=str)
@@ -142,9 +128,8 @@ def test_where_nothing_is_observed_nothing_is_learnt(X, dtype):
 @pytest.mark.parametrize("emission", [Categorical(), Gaussian()], ids=str)
 def test_every_window_has_the_context_of_its_sequence(emission, rng):
     X, context = sequences_for(emission), rng.normal(size=(4, 2))
-    model = RNN(LSTM(2), emission, dtype="float64", max_epochs=0, validation_fraction=0).fit(X, context=context)
-    network, sequences = model._network, model._known(X, context=context)
-    model._weights = vector = rng.normal(scale=0.6, size=network.n_weights)
+    model = network_with_random_weights(LSTM(2), emission, X, context)
+    network, sequences, vector = model._network, model._known(X, context=context), model._weights
     batch, which = network.weighted(sequences, None, 2), np.array([2, 1, 3, 0])
     values = [network.loss_and_gradient(vector, batch, each.which, state=each.state)[0]
               for each in network.windows(batch, which)]  # fmt: skip
@@ -166,12 +151,11 @@ def fitted(cell, X, truncation, **options):
     return RNN(cell, truncation=truncation, optimizer=Adam(0.01), **options).fit(X)
 
 
+@pytest.mark.usefixtures("always_shared_out")
 @pytest.mark.parametrize("make", [ragged_symbols, ragged_numbers], ids=["symbols", "numbers"])
 @pytest.mark.parametrize("cell", [LSTM(17), [GRU(2, "before"), LSTM(3)]], ids=str)
-def test_any_number_of_jobs_gives_the_same_bits(cell, make, monkeypatch):
+def test_any_number_of_jobs_gives_the_same_bits(cell, make):
     X = make(50, longest=7)
-    monkeypatch.setattr(shards, "LITTLE_WORK", 0)  # it is always shared out
-    monkeypatch.setattr(shards, "MUCH_WORK", 0)
     expected = fitted(cell, X, 3, n_jobs=1)
     assert not np.array_equal(fitted(cell, X, None)._weights, expected._weights)
     assert_same_bits(fitted(cell, X, 3, n_jobs=2), expected, X)
@@ -185,21 +169,11 @@ def test_a_fit_with_windows_as_long_as_the_sequences_is_the_same_fit():
 @pytest.mark.parametrize("X", [[[0, 1, 1, 2, 0, 2, 1] * 3], ragged_numbers(9)], ids=["one long series", "a batch"])
 def test_the_loss_is_that_of_whole_sequences_wherever_they_are_cut(X):
     """A learning rate of next to nothing leaves the model as it was: states are carried on exactly."""
-    start = network_with_random_weights(GRU(3), None, X)
-
-    class Started(RNN):
-        def _hold_out(self, sequences, weights, generator):
-            return sequences, None, weights
-
     for k in (1, 2, 4):
-        model = Started(GRU(3), truncation=k, optimizer=SGD(1e-300), dtype="float64", max_epochs=1, random_state=0)
-        network = module.Network.initial_weights
-        try:
-            module.Network.initial_weights = lambda self, generator: start._weights.copy()
-            model.fit(X)
-        finally:
-            module.Network.initial_weights = network
-        assert model.history_[1]["train"] == pytest.approx(start.score(X), rel=1e-12)
+        model = network_with_random_weights(GRU(3), None, X, random_state=0)
+        expected = model.score(X)
+        model.set_params(warm_start=True, truncation=k, optimizer=SGD(1e-300), max_epochs=1).fit(X)
+        assert model.history_[1]["train"] == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(("k", "n_updates"), [(1, 21), (4, 6), (21, 1), (50, 1), (None, 1)])
@@ -219,7 +193,7 @@ def test_memory_is_that_of_a_window():
     """However long the series."""
     X = [np.arange(1000) % 3]
     model = network_with_random_weights(Elman(2), Categorical(), X)
-    network, arena = model._network, module.Arena()
+    network, arena = model._network, Arena()
     batch = network.weighted(Sequences.wrap(X).encoded(), None, 10)
     for window in network.windows(batch, np.array([0])):
         network.loss_and_gradient(model._weights, batch, window.which, arena, state=window.state)

@@ -8,15 +8,12 @@ from sklearn.base import clone
 from seqmodels.emissions import Gaussian
 from seqmodels.rnn import LSTM, CoupledLSTM, LayerNormLSTM, PeepholeLSTM, ProjectedLSTM
 from seqmodels.rnn.layers import Stack
-from seqmodels.rnn.packing import Arena, Batch, longest_first
 from seqmodels.rnn.units import Axis
 
 from .cases import network_with_random_weights, sequences_for
-from .stacks import Driven, random_weights, run
-from .test_gradients import STEP, assert_gradient_is_right
+from .stacks import LENGTHS, assert_beyond_never_matters, random_weights, run
+from .test_gradients import assert_gradient_is_right, assert_gradient_is_right_along_a_direction
 from .variants import COMPILED, VARIANTS, each_variant, interpreted
-
-LENGTHS = (4, 1, 3, 3, 2, 1, 2, 1, 4, 2, 1)  # more sequences than rows of a tile, and a remainder
 
 
 def of_width(cell, H):
@@ -105,29 +102,12 @@ def test_gradients_of_stacked_variants_equal_central_differences(cells):
     assert_gradient_is_right(network_with_random_weights(cells, Gaussian(), X), X)
 
 
-def assert_gradient_is_right_along_a_direction(cell, X, rng):
-    """In each array of weights, so that an error in any entry shows."""
-    model = network_with_random_weights(cell, Gaussian(), X)
-    network, sequences = model._network, model._known(X)
-    vector = 0.5 * model._weights
-    log_likelihood, mass, gradient = network.loss_and_gradient(vector, network.weighted(sequences), np.arange(len(X)))
-    assert log_likelihood == pytest.approx(network.terms(network.ready(vector), sequences).sum(), rel=1e-12)
-    for key, own in network.named(gradient).items():
-        direction = np.zeros_like(vector)
-        network.named(direction)[key][...] = rng.normal(size=own.shape)
-        shifted = (network.ready(vector + sign * STEP * direction) for sign in (1, -1))
-        up, down = (network.terms(ready, sequences) for ready in shifted)
-        expected = -(up - down).sum() / (2 * STEP) / mass
-        size = np.linalg.norm(own) * np.linalg.norm(network.named(direction)[key])
-        assert size > 0
-        assert abs(gradient @ direction - expected) <= 1e-7 * size, key
-
-
 @pytest.mark.parametrize("H", [5, 17])
 @each_variant
 def test_gradients_of_variants_of_any_width_equal_central_differences(name, H, rng):
     X = [rng.normal(size=(length, 1)) for length in LENGTHS]
-    assert_gradient_is_right_along_a_direction(of_width(VARIANTS[name].cell, H), X, rng)
+    model = network_with_random_weights(of_width(VARIANTS[name].cell, H), Gaussian(), X)
+    assert_gradient_is_right_along_a_direction(model, X, rng)
 
 
 @interpreted
@@ -135,21 +115,7 @@ def test_gradients_of_variants_of_any_width_equal_central_differences(name, H, r
 @pytest.mark.parametrize("name", VARIANTS)
 def test_what_is_beyond_the_units_never_matters(name, H, rng):
     """Neither in inputs, states and gradients that are given, nor in memory that is used again."""
-    cells, offsets = [of_width(VARIANTS[name].cell, H)], np.cumsum([0, *LENGTHS])
-    batch = Batch.of(offsets, longest_first(offsets, np.arange(len(LENGTHS))))
-    weights = random_weights(cells, 2, rng)
-    clean, dirty = Driven(cells, weights), Driven(cells, weights, -1e6)
-    shapes = (offsets[-1], cells[0].n_gates * H), (offsets[-1], cells[0].n_outputs), (len(LENGTHS), clean.n_state)
-    projected, d_top, state = (rng.normal(size=shape) for shape in shapes)
-    arena = Arena()
-    dirty.forward(projected[::-1].copy() * 1e3, batch.sizes, state, arena)  # leaves its states in the arena
-    results = []
-    for stack, memory in ((clean, Arena()), (dirty, arena)):
-        stack.forward(projected, batch.sizes, state, memory)
-        d_projected, gradient = stack.backward(d_top, batch)
-        results.append([stack.states(), d_projected, *gradient.values()])
-    for own, expected in zip(*results, strict=True):
-        np.testing.assert_array_equal(own, expected)
+    assert_beyond_never_matters([of_width(VARIANTS[name].cell, H)], -1e6, rng)
 
 
 @each_variant

@@ -10,11 +10,10 @@ from sklearn.base import clone
 from seqmodels import Sequences
 from seqmodels.emissions import Gaussian
 from seqmodels.rnn import GRU, LSTM, RNN, Elman
-from seqmodels.rnn.packing import Arena, Batch, longest_first
 
 from .cases import network_with_random_weights
-from .stacks import Driven, random_weights, run
-from .test_gradients import STEP
+from .stacks import LENGTHS, Driven, assert_beyond_never_matters, batch_of, inputs_for, random_weights, run
+from .test_gradients import assert_gradient_is_right_along_a_direction
 
 STEPS = {
     "Elman tanh": (Elman(), reference.elman_step(math.tanh)),
@@ -25,7 +24,6 @@ STEPS = {
     "GRU before": (GRU(reset="before"), reference.gru_step_reset_before),
 }
 WIDTHS = [1, 15, 16, 17, 32, 33]
-LENGTHS = (4, 1, 3, 3, 2, 1, 2, 1, 4, 2, 1)  # more sequences than rows of a tile, and a remainder
 
 each_cell = pytest.mark.parametrize("name", STEPS)
 each_width = pytest.mark.parametrize("H", WIDTHS)
@@ -33,19 +31,6 @@ each_width = pytest.mark.parametrize("H", WIDTHS)
 
 def cell_of(name, H):
     return clone(STEPS[name][0]).set_params(n_hidden=H)
-
-
-def batch_of(lengths):
-    offsets = np.cumsum([0, *lengths])
-    return Batch.of(offsets, longest_first(offsets, np.arange(len(lengths))))
-
-
-def inputs_for(stack, batch, rng):
-    """Random inputs (M, G H) of the first layer's gates, gradients (M, H) from above, and a state (B, U)."""
-    first, last = stack.stack.cells[0], stack.stack.cells[-1]
-    dtype = stack.weights[0, "recurrent"].dtype
-    shapes = (len(batch.rows), first.n_gates * first.n_hidden), (len(batch.rows), last.n_hidden)
-    return [rng.normal(size=shape).astype(dtype) for shape in (*shapes, (batch.sizes[0], stack.n_state))]
 
 
 # -------------------------------------------------------------------- every width
@@ -72,19 +57,7 @@ def test_gradients_of_any_width_equal_central_differences(name, H, rng):
     """Along a random direction in each array of weights, so that an error in any entry shows."""
     X = [rng.normal(size=(length, 1)) for length in LENGTHS]
     model = network_with_random_weights(cell_of(name, H), Gaussian(), X)
-    network, sequences = model._network, model._known(X)
-    vector = 0.5 * model._weights
-    log_likelihood, mass, gradient = network.loss_and_gradient(vector, network.weighted(sequences), np.arange(len(X)))
-    assert log_likelihood == pytest.approx(network.terms(network.ready(vector), sequences).sum(), rel=1e-12)
-    for key, own in network.named(gradient).items():
-        direction = np.zeros_like(vector)
-        network.named(direction)[key][...] = rng.normal(size=own.shape)
-        shifted = (network.ready(vector + sign * STEP * direction) for sign in (1, -1))
-        up, down = (network.terms(ready, sequences) for ready in shifted)
-        expected = -(up - down).sum() / (2 * STEP) / mass
-        size = np.linalg.norm(own) * np.linalg.norm(network.named(direction)[key])
-        assert size > 0
-        assert abs(gradient @ direction - expected) <= 1e-7 * size, key
+    assert_gradient_is_right_along_a_direction(model, X, rng)
 
 
 @pytest.mark.parametrize("H", [1, 16, 17, 33])
@@ -118,19 +91,7 @@ STACKS = {name: [(name, 3)] for name in STEPS} | {
 @pytest.mark.parametrize("beyond", [1.0, -1e6])
 def test_what_is_beyond_the_units_never_matters(layers, beyond, rng):
     """Neither in inputs, states and gradients that are given, nor in memory that is used again."""
-    cells, batch = [cell_of(*layer) for layer in layers], batch_of(LENGTHS)
-    weights = random_weights(cells, 2, rng)
-    clean, dirty = Driven(cells, weights), Driven(cells, weights, beyond)
-    projected, d_top, state = inputs_for(clean, batch, rng)
-    arena = Arena()
-    dirty.forward(projected[::-1].copy() * 1e3, batch.sizes, state, arena)  # leaves its states in the arena
-    results = []
-    for stack, memory in ((clean, Arena()), (dirty, arena)):
-        stack.forward(projected, batch.sizes, state, memory)
-        d_projected, gradient = stack.backward(d_top, batch)
-        results.append([stack.states(), d_projected, *gradient.values()])
-    for own, expected in zip(*results, strict=True):
-        np.testing.assert_array_equal(own, expected)
+    assert_beyond_never_matters([cell_of(*layer) for layer in layers], beyond, rng)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
