@@ -82,7 +82,7 @@ class Diagnostics:
         entries = some_entries(network, n_entries, generator)
         with one_blas_thread():
             found = _largest_deviations(
-                network, vector, sequences, self.truncation, self.dropout, entries, random_state
+                network, vector, sequences, self.truncation, self._dropout_rates, entries, random_state
             )
         return GradientCheck(
             {
@@ -123,7 +123,7 @@ def some_entries(network, n, generator):
     return found
 
 
-def _largest_deviations(network, vector, sequences, truncation, rate, entries, seed):
+def _largest_deviations(network, vector, sequences, truncation, rates, entries, seed):
     """For each array of weights, of some `entries` of a vector: the largest deviation, and the largest difference."""
     weighted, found = network.weighted(sequences, None, truncation), {key: (0.0, 0.0) for key in entries}
     arena = Arena()
@@ -131,7 +131,7 @@ def _largest_deviations(network, vector, sequences, truncation, rate, entries, s
         start = None if window.state is None else window.state.copy()
 
         def value_and_gradient(vector, state, number=number, window=window):
-            dropout = Dropout(rate, np.random.default_rng([seed, number])) if rate else None
+            dropout = Dropout(rates, np.random.default_rng([seed, number])) if rates else None
             value, mass, gradient = network.loss_and_gradient(
                 vector, weighted, window.which, arena, None, state, dropout
             )

@@ -162,12 +162,19 @@ class Estimation:
         """Functions for :func:`~seqmodels.rnn.training.train`: a loss with its gradient, and of what."""
         network, arena = self._network, Arena()
         weighted = network.weighted(sequences, row_weights, self.truncation)
-        dropout = Dropout(self.dropout, generator) if self.dropout else None
+        rates = self._dropout_rates
+        dropout = Dropout(rates, generator) if rates else None
 
         def loss_and_gradient(vector, window):
             return network.loss_and_gradient(vector, weighted, window.which, arena, self.n_jobs, window.state, dropout)
 
         return loss_and_gradient, lambda which: network.windows(weighted, which)
+
+    @property
+    def _dropout_rates(self):
+        """For :class:`~seqmodels.rnn.dropout.Dropout`."""
+        rates = {"passed": self.dropout, "recalled": self.recurrent_dropout}
+        return {name: rate for name, rate in rates.items() if rate}
 
     def _descent(self, optimizer, earlier=None):
         decay = self.weight_decay * self._network.in_matrices() if self.weight_decay else None
@@ -202,7 +209,7 @@ class Estimation:
             if value is not None and not value > 0:
                 raise ValueError(f"{name} is {value!r}; positive numbers and None are accepted")
         check_n_jobs(self.n_jobs)
-        for name in ("validation_fraction", "dropout"):
+        for name in ("validation_fraction", "dropout", "recurrent_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; numbers in [0, 1) are accepted")
         for name in ("weight_decay", "jacobian_penalty"):

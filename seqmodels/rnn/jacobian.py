@@ -5,6 +5,7 @@ import math
 
 from ..jit import APART, kernel
 from ..products import add_outer, add_product
+from .dropout import weigh_by_mask
 from .units import clear
 
 __all__ = ["with_jacobian_penalty"]
@@ -21,6 +22,7 @@ def with_jacobian_penalty(kernels):
     of the hidden state at step t and ``J[t + 1]`` the derivative of that at step t + 1 in it. Its gradient is the
     immediate one, in W_h alone: all else is held as it is. What a step sends back is ``u = p W_h^T``, p the gradient
     of what its units sum up, so that each adds an outer product of u and p, which the pass back has left on the tape.
+    With recurrent dropout, both the hidden state and u are under its mask.
     """
     run_back = kernels.backward
     key = f"{kernels.key}, Jacobian"
@@ -46,6 +48,7 @@ def with_jacobian_penalty(kernels):
                 lengths[b, 0] = math.sqrt(squares)
             clear(0, n, sent)
             add_product(n, weights.n_gates * weights.width, tape.d_recurrent, first, transposed, sent, 0)
+            weigh_by_mask(n, sent, 0, tape.recall_mask)
             for b in range(n):
                 squares = 0.0
                 for j in range(weights.n_units):
@@ -56,6 +59,7 @@ def with_jacobian_penalty(kernels):
                     pull = -2 * strength * (before / length - 1) / length / before
                 for j in range(P):
                     tape.d_hidden[first + b, j] = pull * sent[b, j]  # which nobody reads again
+            weigh_by_mask(n, tape.d_hidden, first, tape.recall_mask)
             n_later, end = n, first
         rows = M - sizes[0]
         out = gradient.recurrent[0]

@@ -125,8 +125,12 @@ class Stack:
             found.append(_prepared(cell, width, own, symbols and layer == 0, layer > 0, below, derivative, calls))
         return found
 
-    def tapes(self, arena, n_sequences, n_rows, dtype, derivative, dropout=False):
-        """Room for a run over so many sequences and rows; `derivative` says whether it will be run back."""
+    def tapes(self, arena, n_sequences, n_rows, dtype, derivative, dropped=()):
+        """Room for a run over so many sequences and rows.
+
+        `derivative` says whether it will be run back, and `dropped` of what masks leave something out, see
+        :class:`~seqmodels.rnn.dropout.Dropout`.
+        """
         tapes, panel = [], panel_width(dtype)
         for layer, (cell, width, outputs) in enumerate(zip(self.cells, self.wide, self.outputs, strict=True)):
             gates_shape = n_rows, padded(cell.n_gates * width, panel)
@@ -137,18 +141,23 @@ class Stack:
                 "gates": gates_shape,
                 "saved": (n_rows, cell.n_saved * width),
                 "d_hidden": (n_later, padded(outputs.wide, panel)),
-                "d_recurrent": (0 if cell.additive else n_later, gates_shape[1]),
+                "d_recurrent": (n_later, gates_shape[1]),
                 "d_later": (n_sequences, padded(outputs.wide, panel)),
                 "d_memory": (n_sequences, padded(cell.memory.wide, panel)),
                 "scratch": cell.scratch_shape(n_sequences, width, panel),
-                "passed": (n_sequences + n_rows if dropout else 0, outputs.wide),
-                "mask": (n_rows if dropout else 0, outputs.wide),
+                "passed": (n_sequences + n_rows, outputs.wide),
+                "mask": (n_rows if "passed" in dropped else 0, outputs.wide),
+                "recalled": (n_sequences + n_rows, outputs.wide),
+                "recall_mask": (n_sequences if "recalled" in dropped else 0, outputs.wide),
+                "d_recalled": (n_sequences, padded(outputs.wide, panel)),
             }
-            arrays = {name: arena.array((layer, name), shape, dtype) for name, shape in shapes.items()}
-            if cell.additive:
-                arrays["d_recurrent"] = arrays["gates"]
-            if not dropout:
-                arrays["passed"] = arrays["hidden"]
+            same = {"d_recurrent": "gates"} if cell.additive else {}
+            if "passed" not in dropped:
+                same["passed"] = "hidden"
+            if "recalled" not in dropped:
+                same |= {"recalled": "hidden", "d_recalled": "d_later"}
+            arrays = {n: arena.array((layer, n), shape, dtype) for n, shape in shapes.items() if n not in same}
+            arrays |= {name: arrays[other] for name, other in same.items()}
             tapes.append(Tape(**arrays))
         return tapes
 

@@ -37,7 +37,8 @@ class Shard(NamedTuple):
     room: Room
     state: np.ndarray | None  # (n, U) where they start from, and where what is after them is left
     firsts: np.ndarray | None  # (n,) the first row of the masks of each
-    masks: np.ndarray | None  # those of all of the batch, where there is dropout
+    masks: np.ndarray | None  # those of all of the batch, where layers hand up what these leave
+    recall_masks: np.ndarray | None  # (n, P of all layers) those of each sequence, where there is recurrent dropout
 
 
 class Learning:
@@ -82,7 +83,7 @@ class Learning:
         state : array (n, U), optional
             Hidden states and memories before each, longest first; zero by default. Those after them are left there.
         dropout : Dropout, optional
-            Draws masks for what layers hand up; an arena serves either with or without.
+            Draws masks for what layers hand up and recall; an arena serves either with or without.
 
         Returns
         -------
@@ -101,19 +102,23 @@ class Learning:
         M, _, _ = measure(reading.offsets, which)
         size = shard_size(len(which), LARGEST_SHARD, 6 * self.n_weights * M)
         shards = dealt_out(which, size)
-        states = firsts = [None] * len(shards)
-        masks = None
+        states = firsts = recall_masks = [None] * len(shards)
+        masks, dropped = None, () if dropout is None else tuple(dropout.rates)
+        width = sum(axis.wide for axis in self.stack.outputs)
         if state is not None:
             states = dealt_out(state, size)
-        if dropout is not None:
-            masks = dropout.masks(arena, (M, sum(axis.wide for axis in self.stack.outputs)), self.dtype)
+        if "passed" in dropped:
+            masks = dropout.masks("passed", arena, (M, width), self.dtype)
             ends = np.cumsum(reading.offsets[which + 1] - reading.offsets[which])
             firsts = dealt_out(np.concatenate([[0], ends[:-1]]), size)
-        sums, rooms = arena.rooms(
-            len(shards), self.sums.size, self.dtype, lambda memory: Room(self, memory, dropout is not None)
-        )
+        if "recalled" in dropped:
+            recall_masks = dealt_out(dropout.masks("recalled", arena, (len(which), width), self.dtype), size)
+        sums, rooms = arena.rooms(len(shards), self.sums.size, self.dtype, lambda memory: Room(self, memory, dropped))
         run = self._shard if self._passes.shard else self._shard_in_parts
-        tasks = [Shard(*parts, masks) for parts in zip(shards, rooms[: len(shards)], states, firsts, strict=True)]
+        tasks = [
+            Shard(*parts, masks, own)
+            for *parts, own in zip(shards, rooms[: len(shards)], states, firsts, recall_masks, strict=True)
+        ]
         found = in_threads(lambda shard: run(ready, weighted, shard), tasks, n_jobs)
         for number in range(len(shards) if state is not None else 0):
             state[number :: len(shards)] = states[number]
@@ -131,20 +136,26 @@ class Learning:
 
     def _shard(self, ready, weighted, shard):
         """Log-likelihood of some sequences; adds up the gradients, and leaves the state after them."""
-        which, room, state, firsts, masks = shard
+        which, room, state = shard[:3]
         n_rows, n_steps, _ = measure(weighted.reading.offsets, which)
         context = self._context(weighted.reading, which)
         room.enter(ready, len(which), n_rows, n_steps, context=context)
-        passes = self._passes
-        if masks is not None:
-            passes = self._passes_with_dropout
-            room.mask(Batch.of(weighted.reading.offsets, which).sizes, masks, firsts)
+        passes = self._masked(shard, weighted.reading)
         log_likelihood = room.run(
             passes.shard, weighted.reading, weighted.counts, which, room.batch, room.source, room.layers,
             room.output, room.sums, room.d_inputs, room.nothing if state is None else state,
         )  # fmt: skip
         self._weigh_below(room, weighted.reading, room.batch.rows[:n_rows], room.batch.sizes[:n_steps], context)
         return log_likelihood
+
+    def _masked(self, shard, reading):
+        """The passes for a shard, once its masks are in its room."""
+        if shard.recall_masks is not None:
+            shard.room.mask_recalled(shard.recall_masks)
+        if shard.masks is None:
+            return self._passes
+        shard.room.mask(Batch.of(reading.offsets, shard.which).sizes, shard.masks, shard.firsts)
+        return self._passes_with_dropout
 
     def _weigh_below(self, room, reading, rows, sizes, context):
         """The gradients of what stands below the layers, once theirs are there."""
@@ -156,7 +167,7 @@ class Learning:
 
     def _shard_in_parts(self, ready, weighted, shard):
         """The same under a family whose gradient is not for kernels."""
-        which, room, state, firsts, masks = shard
+        which, room, state = shard[:3]
         reading, B = weighted.reading, len(which)
         batch = Batch.of(reading.offsets, which)
         M = len(batch.rows)
@@ -165,10 +176,7 @@ class Learning:
         tape = layers[-1].tape
         self._fill(source, reading, batch.rows)
         self._put(layers, np.zeros((B, self.stack.n_state), self.dtype) if state is None else state)
-        passes = self._passes
-        if masks is not None:
-            passes = self._passes_with_dropout
-            room.mask(batch.sizes, masks, firsts)
+        passes = self._masked(shard, reading)
         passes.forward(batch.sizes, source, layers)
         if state is not None:
             state[...] = states_in(layers, B + batch.last)

@@ -65,6 +65,10 @@ class RNN(Estimation, Diagnostics, SequenceModel):
         Added to the gradient, once it is clipped: this times each weight of a matrix (of inputs, embedded symbols,
         recurrent and output weights, not of biases), the gradient of a squared penalty of ``weight_decay / 2``.
         ``AdamW`` has a decay of its own, beside the gradient.
+    recurrent_dropout : float
+        The share of units of a hidden state that recurrent weights do not see: the same units at all steps of a
+        sequence (with a truncation, of its window), drawn anew for each update (Gal & Ghahramani 2016). What goes on
+        in time without such weights, a memory or what a GRU keeps of its state, does so as it is.
     jacobian_penalty : float
         For layers of `Elman` cells: added to the loss, this times the sum over steps, per observation, of
         ``(|d J| / |d| - 1)^2``, where d is the gradient of a hidden state and ``d J`` what it sends to the one before,
@@ -127,6 +131,7 @@ class RNN(Estimation, Diagnostics, SequenceModel):
         validation_fraction=0.1,
         patience=5,
         weight_decay=0.0,
+        recurrent_dropout=0.0,
         jacobian_penalty=0.0,
         schedule=None,
         dtype="float32",
@@ -149,6 +154,7 @@ class RNN(Estimation, Diagnostics, SequenceModel):
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.weight_decay = weight_decay
+        self.recurrent_dropout = recurrent_dropout
         self.jacobian_penalty = jacobian_penalty
         self.schedule = schedule
         self.dtype = dtype

@@ -3,6 +3,7 @@
 from ..jit import inline_here
 from ..products import add_panel
 from ..simd import load, store
+from .dropout import recall_backward
 from .units import READ, UNITS, WRITE, clear, units_in_block
 
 __all__ = ["on_units", "pointwise"]
@@ -39,8 +40,8 @@ def pointwise(equations, derivative, n_gates, n_saved=0, n_memories=0, n_vectors
     forward, backward = on_units(equations, derivative, n_gates, n_saved, n_memories, n_vectors, additive)
 
     def step(n, first, before, after, weights, tape):
-        recurrent, hidden, gates, scratch = weights.recurrent.recurrent, tape.hidden, tape.gates, tape.scratch
-        H, width = hidden.shape[1], recurrent.shape[1]
+        recurrent, recalled, gates, scratch = weights.recurrent.recurrent, tape.recalled, tape.gates, tape.scratch
+        H, width = recalled.shape[1], recurrent.shape[1]
         span, panel = units_in_block(H, width), 0
         for block in range(0, H, span):  # so many units at once that what they need stays near
             if not additive:
@@ -48,9 +49,9 @@ def pointwise(equations, derivative, n_gates, n_saved=0, n_memories=0, n_vectors
             for column in range(0, n_gates * span, width):
                 if additive:  # to what is there of the inputs
                     place = column // span * (H - span) + block + column
-                    add_panel(n, H, hidden, before, recurrent, panel, gates, first, place)
+                    add_panel(n, H, recalled, before, recurrent, panel, gates, first, place)
                 else:
-                    add_panel(n, H, hidden, before, recurrent, panel, scratch, 0, column)
+                    add_panel(n, H, recalled, before, recurrent, panel, scratch, 0, column)
                 panel += H
             forward(n, first, before, after, block, span, H, weights.recurrent.vectors, tape)
 
@@ -60,8 +61,9 @@ def pointwise(equations, derivative, n_gates, n_saved=0, n_memories=0, n_vectors
         span, panel = units_in_block(H, width), 0
         for block in range(0, H, span):
             for column in range(block, block + span, width):
-                add_panel(n_later, n_gates * H, tape.d_recurrent, later, transposed, panel, tape.d_later, 0, column)
+                add_panel(n_later, n_gates * H, tape.d_recurrent, later, transposed, panel, tape.d_recalled, 0, column)
                 panel += n_gates * H
+            recall_backward(n_later, block, block + span, tape)
             backward(n, first, before, block, span, H, weights.recurrent.vectors, tape)
 
     return step, step_backward

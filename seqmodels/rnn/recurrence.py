@@ -14,6 +14,7 @@ import numpy as np
 from ..jit import APART, ARITHMETIC, inline_here, kernel
 from ..products import add_outer, add_product, product
 from ..simd import PANEL_BYTES
+from .dropout import recall
 from .generation import draw
 from .projection import project, weigh_input
 from .units import add_rows, clear
@@ -59,6 +60,9 @@ class Tape(NamedTuple):
     scratch: np.ndarray
     passed: np.ndarray  # (B + M, P): hidden states as they are handed up; `hidden` itself where there is no dropout
     mask: np.ndarray  # (M, P), what they are multiplied by; no rows where there is no dropout
+    recalled: np.ndarray  # (B + M, P): hidden states as recurrent products see them; `hidden` itself without dropout
+    recall_mask: np.ndarray  # (B, P), what they are multiplied by at all steps; no rows where there is no dropout
+    d_recalled: np.ndarray  # (B, P), their gradients; `d_later` itself without dropout
 
 
 class Gradient(NamedTuple):
@@ -103,17 +107,20 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
     ----------
     step : function
         ``step(n, first, before, after, weights, tape)``, for the n sequences that run at one time step: reads the
-        projected inputs in ``gates[first + b]``, the hidden state ``hidden[before + b]`` and the memory beside it,
-        all on the :class:`Tape`, and the :class:`Weights`; writes ``hidden[after + b]``, the memory beside it, and
+        projected inputs in ``gates[first + b]``, the hidden state ``hidden[before + b]`` (for recurrent products,
+        ``recalled[before + b]``) and the memory beside it, all on the :class:`Tape`, and the :class:`Weights`; writes
+        ``hidden[after + b]``, the memory beside it, and
         in ``gates[first + b]`` (one number a gate) and ``saved[first + b]`` what the derivative wants. `scratch` is
         of the shape that the cell asked for.
     step_backward : function
         ``step_backward(n, first, before, after, n_later, later, weights, tape, gradient)``: reads the gradients of
         what the step has written, that of the hidden state in two parts: ``d_hidden[first + b]`` from above, and
         from the step after, whose n_later rows begin at `later`, what that has left in ``d_later[b]`` and
-        `d_recurrent`. Turns ``gates[first + b]`` into the gradient of the projected inputs, ``d_memory[b]`` into
-        that of the memory one step before, and writes that of the recurrent products. At first, `d_later` and
-        `d_memory` are zero. It may add to the arrays of ``gradient.recurrent`` what only it knows.
+        `d_recurrent`; products with the latter are added to ``d_recalled[b]``, and from there to the former by
+        :func:`~seqmodels.rnn.dropout.recall_backward`. Turns ``gates[first + b]`` into the gradient of the projected
+        inputs, ``d_memory[b]`` into that of the memory one step before, and writes that of the recurrent products. At
+        first, `d_later`, `d_recalled` and `d_memory` are zero. It may add to the arrays of ``gradient.recurrent``
+        what only it knows.
     key : str
         Names the cell and its options in the disk cache.
     weigh_recurrent : function, optional
@@ -133,10 +140,12 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
     def forward(sizes, source, first_input, layers):
         weights, tape, _ = layers[0]
         first = before = 0
+        recall(sizes[0], 0, tape)
         for n in sizes:
             after = sizes[0] + first
             project(n, source, first_input + first, weights, tape.gates, first)
             step(n, first, before, after, weights, tape)
+            recall(n, after, tape)
             before = after
             first += n
 
@@ -146,6 +155,7 @@ def unroll(step, step_backward, key, weigh_recurrent=None):
         gates, B = tape.gates, sizes[0]
         n_weighed = max(32, WEIGHED // gates.shape[1])
         clear(0, B, tape.d_later)
+        clear(0, B, tape.d_recalled)
         clear(0, B, tape.d_memory)
         n_later, later = 0, _rows_of(sizes)
         end = later  # of the rows whose weights have to wait
@@ -192,4 +202,4 @@ def _rows_of(sizes):
 @inline_here
 def weigh_hidden(n, first, after, batch, tape, out):
     """Add the gradients over n rows of weights (P, G H) of the hidden state one step before, the first in `out`."""
-    add_outer(n, len(out[0]), tape.hidden, batch.before, first, tape.d_recurrent, first, out[0], 0, out[0].shape[1])
+    add_outer(n, len(out[0]), tape.recalled, batch.before, first, tape.d_recurrent, first, out[0], 0, out[0].shape[1])

@@ -38,11 +38,12 @@ class Room:
     network : Network
     sums : array, optional
         Memory in which gradients are added up; without it, there is no way back.
-    dropout : bool
+    dropped : collection of str
+        Of what masks leave something out, see :class:`~seqmodels.rnn.dropout.Dropout`.
     """
 
-    def __init__(self, network, sums=None, dropout=False):
-        self._network, self.sums, self.dropout, self._arena = network, sums, dropout, Arena()
+    def __init__(self, network, sums=None, dropped=()):
+        self._network, self.sums, self._dropped, self._arena = network, sums, dropped, Arena()
         self._size, self._ready, self._code = (0, 0, 0, 0), None, {}
         self.nothing = np.empty((0, 0), network.dtype)
         self.gradients = defaultdict(lambda: self.nothing) if sums is None else network.sums.named(sums)
@@ -84,6 +85,14 @@ class Room:
             lay_out_masks(sizes, masks, firsts, column, layer.tape.mask)
             column += layer.tape.mask.shape[1]
 
+    def mask_recalled(self, masks):
+        """Let recurrent weights see what `masks` (B, U) leave of the states of each sequence, layer by layer."""
+        column = 0
+        for layer in self.layers:
+            mask = layer.tape.recall_mask
+            mask[: len(masks)] = masks[:, column : column + mask.shape[1]]
+            column += mask.shape[1]
+
     def weigh_context(self, sizes, context):
         """Write the gradient of the weights of contexts (B, C), once those of the lowest layer's inputs are there."""
         d_biases = self._arena.array("d_biases", (len(context), self._biases.shape[1]), self._network.dtype)
@@ -101,7 +110,8 @@ class Room:
         if network.embedding is not None and self.sums is not None:
             width = padded(padded(network.n_inputs, UNITS), panel_width(dtype))
             self.d_inputs = self._arena.array("d_inputs", (n_rows, width), dtype)
-        self._tapes = network.stack.tapes(self._arena, n_sequences, n_held, dtype, self.sums is not None, self.dropout)
+        derivative = self.sums is not None
+        self._tapes = network.stack.tapes(self._arena, n_sequences, n_held, dtype, derivative, self._dropped)
         self._biases = None
         if network.context is not None:
             self._biases = aligned((n_sequences, self._tapes[0].gates.shape[1]), dtype)

@@ -108,11 +108,11 @@ class Combination:
         embedding = 2 if self.kind == "symbols" and choose.random() < 0.4 else None
         context = choose.normal(size=(3, 2)) if choose.random() < 0.3 else None
         self.truncation = [None, 1, 2, 3][choose.integers(4)]
-        self.rate = [0.0, 0.4][choose.integers(2)]
+        self.rates = {name: 0.4 for name in ("passed", "recalled") if choose.random() < 0.4}
         row_weights = choose.uniform(0.2, 2, sum(map(len, X))) if choose.random() < 0.5 else None
         self.words = (
             f"SEQMODELS_SEED={seed}, combination {number}: {emission} above {self.cells}, embedding {embedding}, "
-            f"context {context is not None}, truncation {self.truncation}, dropout {self.rate}, "
+            f"context {context is not None}, truncation {self.truncation}, dropout {self.rates}, "
             f"weights {row_weights is not None}"
         )
         options = {"embedding": embedding, "dtype": "float64", "max_epochs": 0, "validation_fraction": 0}
@@ -129,7 +129,7 @@ class Combination:
 
             def update(vector, state=None, number=number, which=window.which, start=start):
                 state = start.copy() if state is None and start is not None else state
-                dropout = Dropout(self.rate, np.random.default_rng([7, number])) if self.rate else None
+                dropout = Dropout(self.rates, np.random.default_rng([7, number])) if self.rates else None
                 value, mass, gradient = self.network.loss_and_gradient(
                     vector, self.weighted, which, state=state, dropout=dropout
                 )
@@ -146,7 +146,7 @@ class Combination:
             total += value
             for key, own in self.network.named(gradient).items():
                 self._check_direction(update, key, own)
-        if not self.rate:
+        if not self.rates:
             terms = self.network.terms(self.network.ready(self.vector), self.sequences)
             assert total == pytest.approx(self.counted @ terms, rel=1e-11), self.words
 
@@ -190,7 +190,7 @@ def test_combinations_are_of_all_kinds():
     assert {each.kind for each in combinations} == set(EMISSIONS)
     assert {len(each.cells) for each in combinations} == {1, 2, 3}
     assert {each.truncation for each in combinations} == {None, 1, 2, 3}
-    for part in ("context True", "embedding 2", "dropout 0.4", "weights True"):
+    for part in ("context True", "embedding 2", "passed", "recalled", "weights True"):
         assert any(part in each.words for each in combinations), part
 
 

@@ -12,7 +12,10 @@ from .cases import sequences_for
 CASES = {
     "symbols": (RNN(LSTM(3)), Categorical()),
     "tied": (RNN(GRU(2)), Gaussian("tied")),
-    "truncated, dropped": (RNN([GRU(2, "before"), LSTM(3)], truncation=2, dropout=0.4), Categorical()),
+    "truncated, dropped": (
+        RNN([GRU(2, "before"), LSTM(3)], truncation=2, dropout=0.4, recurrent_dropout=0.3),
+        Categorical(),
+    ),
     "embedded": (RNN(GRU(2), embedding=2), Categorical()),
     "mixture": (RNN(Elman(2)), Mixture(Gaussian(), 2)),
 }

@@ -273,6 +273,7 @@ def test_clipping_saves_that_run(rng):
         ({"clip_norm": 0}, ValueError, "clip_norm is 0; positive numbers and None"),
         ({"dropout": 1.0}, ValueError, r"dropout is 1.0; numbers in \[0, 1\)"),
         ({"dropout": np.nan}, ValueError, r"dropout is nan; numbers in \[0, 1\)"),
+        ({"recurrent_dropout": -0.1}, ValueError, r"recurrent_dropout is -0.1; numbers in \[0, 1\)"),
         ({"weight_decay": -1}, ValueError, "weight_decay is -1; finite numbers from 0"),
         ({"clip_value": -1}, ValueError, "clip_value is -1; positive numbers and None"),
         ({"validation_fraction": 1}, ValueError, r"validation_fraction is 1; numbers in \[0, 1\)"),

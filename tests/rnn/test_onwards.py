@@ -29,7 +29,9 @@ def same_state(model, other):
 # -------------------------------------------------------------------- partial_fit
 
 
-@pytest.mark.parametrize("options", [{}, {"truncation": 2}, {"dropout": 0.3}, {"weight_decay": 0.1}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"truncation": 2}, {"dropout": 0.3, "recurrent_dropout": 0.2}, {"weight_decay": 0.1}], ids=str
+)
 @pytest.mark.parametrize("optimizer", [SGD(0.1, momentum=0.9), Adam(0.01)], ids=str)
 def test_passes_are_the_epochs_of_one_fit(optimizer, options):
     """Bit by bit: what the optimizer, the schedule and the generator keep goes on from call to call."""
@@ -44,7 +46,7 @@ def test_passes_are_the_epochs_of_one_fit(optimizer, options):
 
 
 def test_a_model_goes_on_after_it_was_pickled_or_copied():
-    model = small(optimizer=Adam(0.01), dropout=0.2).partial_fit(WORDS)
+    model = small(optimizer=Adam(0.01), dropout=0.2, recurrent_dropout=0.3).partial_fit(WORDS)
     copies = [pickle.loads(pickle.dumps(model)), copy.deepcopy(model)]
     model.partial_fit(WORDS)
     for each in copies:

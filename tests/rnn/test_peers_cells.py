@@ -28,7 +28,7 @@ from seqmodels.rnn.pointwise import pointwise
 from seqmodels.rnn.recurrence import unroll
 from seqmodels.simd import sigmoid, tanh
 
-from .cases import network_with_random_weights, sequences_for
+from .cases import KINDS, network_with_random_weights, sequences_for
 from .test_gradients import assert_gradient_is_right
 from .variants import VARIANTS, interpreted
 
@@ -84,6 +84,15 @@ def test_wish_02_a_cell_of_ones_own_is_ten_lines(cell):
     """Equations and derivative, and it has ragged batches, layers and gradients (pytorch #9572, #1173, #6760)."""
     X = sequences_for(Gaussian())
     assert_gradient_is_right(network_with_random_weights(cell, Gaussian(), X), X)
+
+
+@interpreted
+@pytest.mark.parametrize("cell", [MinimalGatedUnit(5), *(kind(5) for kind in KINDS)], ids=str)
+def test_wish_02_what_is_recalled_can_be_dropped(cell):
+    """By every cell, one of one's own too (pytorch #2166)."""
+    model, X = RNN(cell, Gaussian(), recurrent_dropout=0.4), sequences_for(Gaussian())
+    found = model.check_gradients(X, 5, random_state=1)  # from 0, layer norm starts where a memory's units are alike
+    assert max(each.error for each in found.values()) < 1e-7
 
 
 def test_wish_02_every_option_can_be_searched():

@@ -157,7 +157,9 @@ def test_wish_10_what_is_carried_on_is_of_use():
 
 
 @pytest.mark.usefixtures("always_shared_out")
-@pytest.mark.parametrize("options", [{}, {"truncation": 2}, {"dropout": 0.3, "truncation": 2}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"truncation": 2}, {"dropout": 0.3, "recurrent_dropout": 0.3, "truncation": 2}], ids=str
+)
 def test_wish_11_a_seed_decides_every_bit(options):
     """Of weights, records, likelihoods and samples, in any number of threads (pytorch #35661, #104697)."""
     X = ragged_symbols(40)

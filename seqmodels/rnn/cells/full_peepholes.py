@@ -7,6 +7,7 @@ import numpy as np
 
 from ...products import add_outer, add_product
 from ...simd import PANEL_BYTES, load, sigmoid, store, tanh
+from ..dropout import recall_backward
 from ..recurrence import unroll, weigh_hidden
 from ..units import UNITS, Axis, clear
 from .base import packed_both_ways
@@ -39,7 +40,7 @@ def full_weights(weights, n_hidden, derivative, calls):
 def step(n, first, before, after, weights, tape):
     H, own = weights.width, weights.recurrent
     hidden, memory, gates, scratch = tape.hidden, tape.memory, tape.gates, tape.scratch
-    add_product(n, H, hidden, before, own.recurrent, gates, first)
+    add_product(n, H, tape.recalled, before, own.recurrent, gates, first)
     add_product(n, H, memory, before, own.earlier, gates, first)
     for b in range(n):
         for h in range(0, H, UNITS):
@@ -64,7 +65,8 @@ def step(n, first, before, after, weights, tape):
 def step_backward(n, first, before, after, n_later, later, weights, tape, gradient):
     H, own, gates, memory = weights.width, weights.recurrent, tape.gates, tape.memory
     d_later, d_memory, scratch = tape.d_later, tape.d_memory, tape.scratch
-    add_product(n_later, 4 * H, gates, later, own.transposed, d_later, 0)
+    add_product(n_later, 4 * H, gates, later, own.transposed, tape.d_recalled, 0)
+    recall_backward(n_later, 0, H, tape)
     for b in range(n):
         for h in range(0, H, UNITS):
             d = load(tape.d_hidden, first + b, h, UNITS) + load(d_later, b, h, UNITS)

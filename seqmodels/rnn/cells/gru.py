@@ -8,6 +8,7 @@ import numpy as np
 from ...jit import inline
 from ...products import add_outer, add_product, padded
 from ...simd import load, sigmoid, store, tanh
+from ..dropout import recall_backward
 from ..pointwise import pointwise
 from ..recurrence import unroll, weigh_hidden
 from ..units import UNITS, Axis, add_rows, clear
@@ -135,18 +136,18 @@ def _reset_after(bias):
 
 
 def step(n, first, before, after, weights, tape):
-    hidden, gates, saved, scratch, weights = tape.hidden, tape.gates, tape.saved, tape.scratch, weights.recurrent
+    hidden, recalled, gates, scratch, weights = tape.hidden, tape.recalled, tape.gates, tape.scratch, weights.recurrent
     H, reset, product = hidden.shape[1], len(scratch) // 3, len(scratch) // 3 * 2
     clear(0, n, scratch)
     clear(product, product + n, scratch)
-    add_product(n, H, hidden, before, weights.gates, scratch, 0)
+    add_product(n, H, recalled, before, weights.gates, scratch, 0)
     for b in range(n):
         for h in range(0, H, UNITS):
             r = sigmoid(load(gates, first + b, h, UNITS) + load(scratch, b, h, UNITS))
             z = sigmoid(load(gates, first + b, H + h, UNITS) + load(scratch, b, H + h, UNITS))
-            kept = r * load(hidden, before + b, h, UNITS)
+            kept = r * load(recalled, before + b, h, UNITS)
             store(scratch, reset + b, h, kept)
-            store(saved, first + b, h, kept)
+            store(tape.saved, first + b, h, kept)
             store(gates, first + b, h, r)
             store(gates, first + b, H + h, z)
     add_product(n, H, scratch, reset, weights.candidate, scratch, product)
@@ -160,7 +161,7 @@ def step(n, first, before, after, weights, tape):
 
 def step_backward(n, first, before, after, n_later, later, weights, tape, gradient):
     hidden, gates, d_hidden, d_later = tape.hidden, tape.gates, tape.d_hidden, tape.d_later
-    weights, scratch = weights.recurrent, tape.scratch
+    weights, scratch, recalled, d_recalled = weights.recurrent, tape.scratch, tape.recalled, tape.d_recalled
     H, d_candidate, d_reset = hidden.shape[1], len(scratch) // 3, len(scratch) // 3 * 2
     clear(d_reset, d_reset + n, scratch)
     for b in range(n):
@@ -174,19 +175,20 @@ def step_backward(n, first, before, after, n_later, later, weights, tape, gradie
     for b in range(n):
         for h in range(0, H, UNITS):
             r, d = load(gates, first + b, h, UNITS), load(scratch, d_reset + b, h, UNITS)
-            d_r = d * load(hidden, before + b, h, UNITS) * (r - r * r)
+            d_r = d * load(recalled, before + b, h, UNITS) * (r - r * r)
             store(gates, first + b, h, d_r)
             store(gates, first + b, 2 * H + h, load(scratch, d_candidate + b, h, UNITS))
-            store(d_later, b, h, load(d_later, b, h, UNITS) + d * r)
+            store(d_recalled, b, h, load(d_recalled, b, h, UNITS) + d * r)
             store(scratch, b, h, d_r)
             store(scratch, b, H + h, load(gates, first + b, H + h, UNITS))
-    add_product(n, 2 * H, scratch, 0, weights.gates_transposed, d_later, 0)
+    add_product(n, 2 * H, scratch, 0, weights.gates_transposed, d_recalled, 0)
+    recall_backward(n, 0, H, tape)
 
 
 def weigh_recurrent(n, first, after, batch, tape, out):
-    hidden, d_recurrent, (out,) = tape.hidden, tape.d_recurrent, out
-    H = hidden.shape[1]
-    add_outer(n, H, hidden, batch.before, first, d_recurrent, first, out, 0, 2 * H)
+    recalled, d_recurrent, (out,) = tape.recalled, tape.d_recurrent, out
+    H = recalled.shape[1]
+    add_outer(n, H, recalled, batch.before, first, d_recurrent, first, out, 0, 2 * H)
     add_outer(n, H, tape.saved, batch.places, first, d_recurrent, first, out, 2 * H, out.shape[1])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from ...jit import inline_here
 from ...products import add_product, aligned, padded
 from ...simd import load, panel_width, sigmoid, store, tanh
+from ..dropout import recall_backward
 from ..normalisation import normalise, normalise_backward
 from ..recurrence import unroll
 from ..units import UNITS, Axis, add_to, clear, wide_row
@@ -111,7 +112,7 @@ def seen(own, saved, row, j):
 def step(n, first, before, after, weights, tape):
     H, own, gates, memory, saved = weights.width, weights.recurrent, tape.gates, tape.memory, tape.saved
     clear(0, n, tape.scratch)
-    add_product(n, H, tape.hidden, before, own.recurrent, tape.scratch, 0)
+    add_product(n, H, tape.recalled, before, own.recurrent, tape.scratch, 0)
     for b in range(n):
         row, scales = first + b, 10 * H
         saved[row, scales] = normalise(gates, row, 4 * H, 4 * own.n_hidden, own.real, saved, row, 0)
@@ -175,7 +176,8 @@ def _kernels(bias):
     def step_backward(n, first, before, after, n_later, later, weights, tape, gradient):
         H, own, saved, out = weights.width, weights.recurrent, tape.saved, gradient.recurrent
         n_hidden, scales = own.n_hidden, 10 * H
-        add_product(n_later, 4 * H, tape.d_recurrent, later, own.transposed, tape.d_later, 0)
+        add_product(n_later, 4 * H, tape.d_recurrent, later, own.transposed, tape.d_recalled, 0)
+        recall_backward(n_later, 0, H, tape)
         for b in range(n):
             row = first + b
             read_backward(b, row, H, own, tape, out)

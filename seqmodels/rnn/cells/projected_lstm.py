@@ -9,6 +9,7 @@ from ...checks import check_count
 from ...jit import inline_here
 from ...products import add_outer, add_product, padded
 from ...simd import load, store
+from ..dropout import recall_backward
 from ..pointwise import on_units
 from ..recurrence import unroll, weigh_hidden
 from ..units import UNITS, Axis, clear
@@ -116,7 +117,7 @@ def _kernels(peepholes):
 
     def step(n, first, before, after, weights, tape):
         H, own, hidden, scratch = weights.width, weights.recurrent, tape.hidden, tape.scratch
-        add_product(n, own.n_recurrent, hidden, before, own.recurrent, tape.gates, first)
+        add_product(n, own.n_recurrent, tape.recalled, before, own.recurrent, tape.gates, first)
         forward(n, first, before, after, 0, H, H, own.vectors, tape)
         clear(0, n, scratch)
         add_product(n, H, tape.saved, first, own.projection, scratch, 0)
@@ -125,10 +126,15 @@ def _kernels(peepholes):
                 store(hidden, after + b, j, load(scratch, b, j, UNITS))
 
     def step_backward(n, first, before, after, n_later, later, weights, tape, gradient):
-        H, own = weights.width, weights.recurrent
-        add_product(n_later, 4 * H, tape.gates, later, own.transposed, tape.d_hidden, first)
+        H, own, d_hidden, d_later = weights.width, weights.recurrent, tape.d_hidden, tape.d_later
+        clear(0, n_later, d_later)
+        add_product(n_later, 4 * H, tape.gates, later, own.transposed, tape.d_recalled, 0)
+        recall_backward(n_later, 0, own.n_recurrent, tape)
+        for b in range(n_later):
+            for j in range(0, own.n_recurrent, UNITS):
+                store(d_hidden, first + b, j, load(d_hidden, first + b, j, UNITS) + load(d_later, b, j, UNITS))
         clear(0, n, tape.scratch)
-        add_product(n, tape.hidden.shape[1], tape.d_hidden, first, own.projection_transposed, tape.scratch, 0)
+        add_product(n, tape.hidden.shape[1], d_hidden, first, own.projection_transposed, tape.scratch, 0)
         backward(n, first, before, 0, H, H, own.vectors, tape)
 
     def weigh_recurrent(n, first, after, batch, tape, out):
