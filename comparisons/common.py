@@ -153,7 +153,7 @@ def print_surroundings(peers, *lines):
 # -------------------------------------------------------------------- speed: both sides in turn
 
 
-def in_turns(sides, repeats):
+def in_turns(sides, repeats, apart=None):
     """Timings of each side, which take turns.
 
     Parameters
@@ -161,6 +161,8 @@ def in_turns(sides, repeats):
     sides : dict of callables
         Each returns the seconds of one timing.
     repeats : int
+    apart : Apart, optional
+        A side in a process of its own.
 
     Returns
     -------
@@ -170,13 +172,18 @@ def in_turns(sides, repeats):
         by spinning can take a thousand times as long beside a busy process.
     """
     timings = {name: [] for name in sides}
-    began, busy, own = time.perf_counter(), _busy_seconds(), time.process_time()
+    began, busy, own = time.perf_counter(), _busy_seconds(), _own_seconds(apart)
     for _ in range(repeats):
         for name, side in sides.items():
             time.sleep(REST)
             timings[name].append(side())
-    others = _busy_seconds() - busy - (time.process_time() - own)
+    others = _busy_seconds() - busy - (_own_seconds(apart) - own)
     return timings, max(0.0, others / (time.perf_counter() - began) / N_THREADS)
+
+
+def _own_seconds(apart):
+    """Seconds that the processors have worked for the sides."""
+    return time.process_time() + (0.0 if apart is None else apart.cpu_seconds())
 
 
 def _busy_seconds():

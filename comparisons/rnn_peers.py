@@ -1,5 +1,9 @@
 """The same recurrent network in PyTorch and in JAX, from the weights that seqmodels starts with.
 
+Each is to live in a process of its own: PyTorch takes memory from the system and gives it back at every step, or does
+not, by what else the process has taken, which makes it up to three times as slow or as fast; its threads spin for
+a while when they have nothing to do.
+
 PyTorch gets what is fastest there: time-major batches, one-hot inputs made beforehand (they are not timed; an
 embedding in front of identity weights was up to five times slower), `nn.LSTM`, `nn.GRU` or `nn.RNN` with oneDNN,
 the fused Adam. Its second bias, which only doubles the step of the first, is zero and frozen; of a GRU, all but the
@@ -7,8 +11,10 @@ part for the candidate, whose other gradients are set to zero. The offset that s
 logarithm of the symbols' frequencies, stands in the output bias.
 """
 
+import functools
+import time
+
 import numpy as np
-from common import N_THREADS
 from rnn_problem import inputs_and_targets
 
 try:
@@ -25,7 +31,46 @@ except ImportError:
     jax = None
 
 
-class TorchNetwork:
+class Peer:
+    """What a comparison asks of a network, in seconds and in numbers."""
+
+    def losses(self, sequences, n):
+        """Before each of n updates on the same batch."""
+        data = self.batch(sequences)
+        return [float(self.update(data)) for _ in range(n)]
+
+    def prepare(self, sequences, size):
+        """Hold these sequences in batches."""
+        self._batches = [self.batch(sequences[first : first + size]) for first in range(0, len(sequences), size)]
+
+    def seconds_of_updates(self):
+        """Of one of the updates on all that is held."""
+        return _seconds(lambda: [self.update(data) for data in self._batches]) / len(self._batches)
+
+    def log_likelihood_held(self):
+        """Of the first batch that is held."""
+        return self.log_likelihood(self._batches[0])
+
+    def seconds_of_scoring(self, n):
+        """Of one of n times that."""
+        return _seconds(lambda: [self.log_likelihood_held() for _ in range(n)]) / n
+
+    def log_likelihood_of_steps(self, symbols):
+        """Of one sequence, step by step as it is generated."""
+        return self.sampler(len(symbols), symbols)
+
+    def seconds_of_sampling(self, n):
+        """Of one of n sampled symbols."""
+        return _seconds(lambda: self.sampler(n)) / n
+
+
+def _seconds(function):
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+class TorchNetwork(Peer):
     """One recurrent layer, a linear output, cross-entropy and Adam.
 
     Parameters
@@ -33,10 +78,11 @@ class TorchNetwork:
     kind : {"LSTM", "GRU", "Elman"}
     weights : Weights
     learning_rate : float
+    n_threads : int
     """
 
-    def __init__(self, kind, weights, learning_rate):
-        torch.set_num_threads(N_THREADS)
+    def __init__(self, kind, weights, learning_rate, n_threads):
+        torch.set_num_threads(n_threads)
         layer = {"LSTM": nn.LSTM, "GRU": nn.GRU, "Elman": nn.RNN}[kind]
         self.weights = weights
         self.layer = layer(weights.n_inputs, weights.n_hidden)
@@ -83,7 +129,8 @@ class TorchNetwork:
         with torch.inference_mode():
             return -self._loss(*batch, "sum").item()
 
-    def generator(self):
+    @functools.cached_property
+    def sampler(self):
         """A function of a length that samples so many symbols, one at a time."""
         cell = nn.LSTMCell(self.weights.n_inputs, self.weights.n_hidden)
         with torch.no_grad():
@@ -109,16 +156,19 @@ class TorchNetwork:
         return sample
 
 
-class JaxNetwork:
+class JaxNetwork(Peer):
     """An LSTM by `lax.scan`, compiled as a whole: gathered inputs, cross-entropy and Adam.
 
     Parameters
     ----------
+    kind : {"LSTM"}
     weights : Weights
     learning_rate : float
+    n_threads : int
+        Those that the processors it may run on allow.
     """
 
-    def __init__(self, weights, learning_rate):
+    def __init__(self, kind, weights, learning_rate, n_threads):
         named = ("input", "recurrent", "bias", "output", "output_bias")
         self.weights = {name: jnp.asarray(getattr(weights, name).T) for name in named}
         zeros = {name: jnp.zeros_like(array) for name, array in self.weights.items()}

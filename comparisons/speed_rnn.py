@@ -2,8 +2,9 @@
 
 One layer, 64 symbols, float32. Train: one update of Adam (forward, loss, backward, step) on a batch of B sequences
 of T symbols, timed within `RNN.fit` between two records of its history. Infer: `RNN.score` of such a batch, data
-checks included. Generate: one symbol of `RNN.sample(1)`. Both sides start from the same weights; their losses after
-3 updates (log-likelihoods, for infer and generate) must agree to 1e-5 before a ratio counts.
+checks included. Generate: one symbol of `RNN.sample(1)`. The peer runs in a process of its own. Both sides start
+from the same weights; their losses after 3 updates (log-likelihoods, for infer and generate) must agree to 1e-5
+before a ratio counts.
 
 torch is not part of the extra `peers`: install the CPU build of PyTorch (measured with 2.13.0). JAX comes with
 dynamax, which is; its rows are for information.
@@ -14,6 +15,7 @@ import math
 import time
 
 import numpy as np
+from apart import Apart
 from common import (
     N_THREADS,
     Row,
@@ -100,10 +102,8 @@ def network(cell, batch, epochs):
 
 def peer_like(model, package, kind, units):
     """A peer's network with the weights of ours."""
-    import rnn_peers  # imports the peers, which takes seconds
-
-    weights, rate = Weights(model, N_SYMBOLS), learning_rate(units)
-    return rnn_peers.JaxNetwork(weights, rate) if package == "jax" else rnn_peers.TorchNetwork(kind, weights, rate)
+    name = {"torch": "TorchNetwork", "jax": "JaxNetwork"}[package]
+    return Apart("rnn_peers", name, kind, Weights(model, N_SYMBOLS), learning_rate(units), N_THREADS)
 
 
 # -------------------------------------------------------------------- training
@@ -128,31 +128,21 @@ def training_side(cell, batch, length, n):
 
 def peer_training_side(peer, batch, length, n):
     """Seconds of one update of a peer, over n batches."""
-    arrays = sequences(n * batch, length)
-    batches = [peer.batch(arrays[first : first + batch]) for first in range(0, len(arrays), batch)]
-
-    def side():
-        began = time.perf_counter()
-        for data in batches:
-            peer.update(data)
-        return (time.perf_counter() - began) / n
-
-    return side
+    peer.call("prepare", sequences(n * batch, length), batch)
+    return functools.partial(peer.call, "seconds_of_updates")
 
 
 def training_row(name, kind, units, batch, length, limits, repeats, package):
     """Time an update on both sides, after a comparison of the losses."""
     arrays, cell = sequences(batch, length), CELLS[kind](units)
     untrained = network(cell, batch, 0).fit(as_sequences(arrays))
-    peer = peer_like(untrained, package, kind, units)
-    data = peer.batch(arrays)
-    theirs = [float(peer.update(data)) for _ in range(4)]
-    difference = relative_difference(losses_of_ours(cell, batch, arrays, 4), theirs)
-    sides = {
-        "ours": long_enough(lambda n: training_side(cell, batch, length, n)),
-        "peer": long_enough(lambda n: peer_training_side(peer, batch, length, n)),
-    }
-    return row(name, sides, difference, limits, repeats, package)
+    with peer_like(untrained, package, kind, units) as peer:
+        difference = relative_difference(losses_of_ours(cell, batch, arrays, 4), peer.call("losses", arrays, 4))
+        sides = {
+            "ours": long_enough(lambda n: training_side(cell, batch, length, n)),
+            "peer": long_enough(lambda n: peer_training_side(peer, batch, length, n)),
+        }
+        return row(name, sides, difference, limits, repeats, package, peer)
 
 
 def long_enough(make, at_most=500):
@@ -165,9 +155,9 @@ def long_enough(make, at_most=500):
     return side
 
 
-def row(name, sides, difference, limits, repeats, peer_name):
+def row(name, sides, difference, limits, repeats, peer_name, peer):
     """Let both sides take turns."""
-    timings, others = in_turns(sides, repeats)
+    timings, others = in_turns(sides, repeats, peer)
     print(f"{name}: largest relative difference {difference:.1e}", flush=True)
     agrees = difference <= TOLERANCE
     return Row(name, timings["ours"], timings["peer"], peer_name, *limits, agrees=agrees, others=others)
@@ -191,37 +181,39 @@ def repeated(function, n):
 def trained(units, batch, length):
     """A network after some updates, whose outputs are no longer those of its marginal."""
     arrays = sequences(batch, length)
-    model = network(LSTM(units), batch, 3).fit(as_sequences(arrays))
-    return model, peer_like(model, "torch", "LSTM", units), arrays
+    return network(LSTM(units), batch, 3).fit(as_sequences(arrays)), arrays
 
 
 def inference_row(name, units, batch, length, limits, repeats):
     """Time the log-likelihood of a batch on both sides."""
-    model, peer, arrays = trained(units, batch, length)
-    data, theirs = as_sequences(arrays), peer.batch(arrays)
-    difference = relative_difference(model.log_likelihood(data).sum(), peer.log_likelihood(theirs))
-    sides = {
-        "ours": long_enough(functools.partial(repeated, lambda: model.score(data))),
-        "peer": long_enough(functools.partial(repeated, lambda: peer.log_likelihood(theirs))),
-    }
-    return row(name, sides, difference, limits, repeats, "torch")
+    model, arrays = trained(units, batch, length)
+    data = as_sequences(arrays)
+    with peer_like(model, "torch", "LSTM", units) as peer:
+        peer.call("prepare", arrays, batch)
+        difference = relative_difference(model.log_likelihood(data).sum(), peer.call("log_likelihood_held"))
+        sides = {
+            "ours": long_enough(functools.partial(repeated, lambda: model.score(data))),
+            "peer": long_enough(lambda n: functools.partial(peer.call, "seconds_of_scoring", n)),
+        }
+        return row(name, sides, difference, limits, repeats, "torch", peer)
 
 
 def generation_row(name, units, limits, repeats):
     """Time one sampled symbol on both sides, after a comparison of what both make of given symbols."""
-    model, peer, arrays = trained(units, 16, 50)
-    sample = peer.generator()
+    model, arrays = trained(units, 16, 50)
     ours = model.log_likelihood(as_sequences(arrays[:1]))[0]
-    difference = relative_difference(ours, sample(len(arrays[0]), forced=arrays[0]))
 
     def ours_of(n):
         return lambda: timed(lambda: model.sample(1, length=n, random_state=0))[0] / n
 
-    def theirs_of(n):
-        return lambda: timed(sample, n)[0] / n
+    with peer_like(model, "torch", "LSTM", units) as peer:
+        difference = relative_difference(ours, peer.call("log_likelihood_of_steps", arrays[0]))
 
-    sides = {"ours": long_enough(ours_of, 100_000), "peer": long_enough(theirs_of, 100_000)}
-    return row(name, sides, difference, limits, repeats, "torch")
+        def theirs_of(n):
+            return functools.partial(peer.call, "seconds_of_sampling", n)
+
+        sides = {"ours": long_enough(ours_of, 100_000), "peer": long_enough(theirs_of, 100_000)}
+        return row(name, sides, difference, limits, repeats, "torch", peer)
 
 
 # -------------------------------------------------------------------- all rows

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+from seqmodels import threads
 from seqmodels.threads import in_threads, one_blas_thread
 
 PATIENCE = 30.0  # seconds until a test gives up on a thread
@@ -178,6 +179,56 @@ def test_two_callers_do_not_wait_for_each_other():
     for caller in callers:
         caller.join(PATIENCE)
     assert results == [list(range(8))] * 2
+
+
+# -------------------------------------------------------------------- on which processors
+
+
+def has_processors_to_choose_from():
+    return hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1
+
+
+@pytest.fixture
+def crowded():
+    """As after a thread was woken on the processor of another."""
+    threads._helpers(1).crowded = 100
+    in_threads(Meeting(2), [0, 1], 2)  # from the next call on
+
+
+@pytest.mark.skipif(not has_processors_to_choose_from(), reason="threads have no processors to choose from here")
+@pytest.mark.usefixtures("crowded")
+def test_threads_wait_apart_and_work_anywhere(monkeypatch):
+    allowed, masks, set_mask = os.sched_getaffinity(0), [], os.sched_setaffinity
+
+    def set_and_note(pid, mask):
+        masks.append((threading.current_thread(), set(mask)))
+        set_mask(pid, mask)
+
+    monkeypatch.setattr(os, "sched_setaffinity", set_and_note)
+    meeting = Meeting(2)
+
+    def task(number):
+        meeting(number)
+        return os.sched_getaffinity(0)
+
+    assert in_threads(task, [0, 1], 2) == [allowed, allowed]
+    assert os.sched_getaffinity(0) == allowed
+    caller = [mask for thread, mask in masks if thread is threading.current_thread()]
+    assert len(caller[0]) == 1 and caller[1] == allowed
+    in_threads(Meeting(2), [0, 1], 2)  # by now, the other thread has waited as well
+    others = [mask for thread, mask in masks if thread is not threading.current_thread()]
+    assert allowed - caller[0] in others and allowed in others
+
+
+@pytest.mark.usefixtures("crowded")
+def test_where_threads_cannot_choose_they_work_all_the_same(monkeypatch):
+    def refuse(pid, mask):
+        raise OSError("not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
+    assert in_threads(Meeting(2), list(range(8)), 2) == list(range(8))
+    monkeypatch.setattr(threads, "_processor", lambda: None)
+    assert in_threads(Meeting(2), list(range(8)), 2) == list(range(8))
 
 
 def test_sums_are_the_same_to_the_last_bit(rng):
