@@ -22,6 +22,8 @@ class Apart:
         What makes the object: ``module.name(*arguments)``.
     *arguments
         Here as in calls, what can be pickled.
+    environment : dict, optional
+        Variables that its process has besides those of this one.
 
     Raises
     ------
@@ -29,9 +31,10 @@ class Apart:
         What the other process raised, as text.
     """
 
-    def __init__(self, module, name, *arguments):
+    def __init__(self, module, name, *arguments, environment=None):
         command = [sys.executable, str(pathlib.Path(__file__).resolve())]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        variables = os.environ | (environment or {})
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables)
         try:
             self.call(module, name, *arguments)
         except BaseException:

@@ -7,7 +7,8 @@ from the same weights; their losses after 3 updates (log-likelihoods, for infer 
 before a ratio counts.
 
 torch is not part of the extra `peers`: install the CPU build of PyTorch (measured with 2.13.0). JAX comes with
-dynamax, which is; its rows are for information.
+dynamax, which is; its rows are for information, and so is that of a PyTorch whose allocator gives nothing back to the
+system: by itself, it has large temporaries mapped anew at every step.
 """
 
 import functools
@@ -67,6 +68,7 @@ RAGGED_LIMITS = {16: (8, 14), 64: (5, 8.4), 128: (3, 4.2), 256: (2.5, 3.4)}
 # units: floor and target, one symbol
 GENERATE_LIMITS = {16: (100, 280), 128: (10, 30), 512: (1.5, 2.6)}
 JAX_ROWS = ((16, 16), (64, 16), (256, 64))
+KEEPS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "10000000000"}
 QUICK = {
     "LSTM train H=16 B=1 T=50", "LSTM train H=64 B=16 T=50", "LSTM train H=64 B=16 T=5..200",
     "GRU train H=64 B=16 T=50", "Elman train H=64 B=16 T=50", "LSTM infer H=64 B=16 T=50", "LSTM generate H=16",
@@ -100,10 +102,11 @@ def network(cell, batch, epochs):
     )  # fmt: skip
 
 
-def peer_like(model, package, kind, units):
+def peer_like(model, package, kind, units, environment=None):
     """A peer's network with the weights of ours."""
     name = {"torch": "TorchNetwork", "jax": "JaxNetwork"}[package]
-    return Apart("rnn_peers", name, kind, Weights(model, N_SYMBOLS), learning_rate(units), N_THREADS)
+    weights, rate = Weights(model, N_SYMBOLS), learning_rate(units)
+    return Apart("rnn_peers", name, kind, weights, rate, N_THREADS, environment=environment)
 
 
 # -------------------------------------------------------------------- training
@@ -132,11 +135,11 @@ def peer_training_side(peer, batch, length, n):
     return functools.partial(peer.call, "seconds_of_updates")
 
 
-def training_row(name, kind, units, batch, length, limits, repeats, package):
+def training_row(name, kind, units, batch, length, limits, repeats, package, environment=None):
     """Time an update on both sides, after a comparison of the losses."""
     arrays, cell = sequences(batch, length), CELLS[kind](units)
     untrained = network(cell, batch, 0).fit(as_sequences(arrays))
-    with peer_like(untrained, package, kind, units) as peer:
+    with peer_like(untrained, package, kind, units, environment) as peer:
         difference = relative_difference(losses_of_ours(cell, batch, arrays, 4), peer.call("losses", arrays, 4))
         sides = {
             "ours": long_enough(lambda n: training_side(cell, batch, length, n)),
@@ -223,8 +226,11 @@ def all_rows():
     """Name, package of the peer and a function of the number of repeats, for every row."""
     rows = []
 
-    def add_training(name, kind, units, batch, length, limits, package="torch"):
-        rows.append((name, package, lambda n: training_row(name, kind, units, batch, length, limits, n, package)))
+    def add_training(name, kind, units, batch, length, limits, package="torch", environment=None):
+        def measure(n):
+            return training_row(name, kind, units, batch, length, limits, n, package, environment)
+
+        rows.append((name, package, measure))
 
     def add_inference(name, units, batch, length, limits):
         rows.append((name, "torch", lambda n: inference_row(name, units, batch, length, limits, n)))
@@ -248,6 +254,8 @@ def all_rows():
     for units, batch in JAX_ROWS:
         name = f"LSTM train H={units} B={batch} T=50 jax"
         add_training(name, "LSTM", units, batch, 50, (None, None), "jax")
+    name = "LSTM train H=64 B=64 T=200 torch that keeps its memory"
+    add_training(name, "LSTM", 64, 64, 200, (None, None), environment=KEEPS_MEMORY)
     return rows
 
 
@@ -261,7 +269,8 @@ def main():
         f"of at least {1000 * TIMING:.0f} ms, medians;",
         "ratio: of the medians; min..max: of the ratios of timings that followed each other;",
         "PyTorch reads one-hot inputs that are made beforehand and uses the fused Adam, both the fastest there are;",
-        "T=5..200: sequences of different lengths, padded for PyTorch to the longest of their batch",
+        "T=5..200: sequences of different lengths, padded for PyTorch to the longest of their batch;",
+        "torch that keeps its memory: with " + ", ".join(f"{key}={value}" for key, value in KEEPS_MEMORY.items()),
     )
     rows = []
     for name, package, measure in all_rows():
