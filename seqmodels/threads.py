@@ -12,7 +12,7 @@ from threadpoolctl import ThreadpoolController
 
 __all__ = ["in_threads", "one_blas_thread"]
 
-REMEMBERED = 100  # calls
+REMEMBERED = 100  # calls during which threads wait apart, once one was woken where another was at work
 
 
 @functools.cache
@@ -50,7 +50,7 @@ class _Helpers:
     """Threads that wait for work; a queue costs a tenth of what an executor does for each call."""
 
     def __init__(self, n_threads):
-        self.crowded = 0  # calls until it is forgotten that a thread was woken where another was at work
+        self.crowded = 0  # calls during which they still wait apart
         self._calls = SimpleQueue()
         for _ in range(n_threads):
             threading.Thread(target=self._serve, daemon=True).start()
